@@ -26,7 +26,7 @@ server=$!
 (
   while read -r signal; do kill -s "$signal" "$server"; done
   trap '' TERM
-  while kill -s QUIT "$server"; do sleep 1; done
+  while kill -s QUIT "$server"; do sleep 0.1 || sleep 1; done
   rm -rf "$folder"
 ) <&3 2>/dev/null &
 watcher=$!
