@@ -1,0 +1,74 @@
+-- Control by SQL: each call writes a transactional logical message, which reaches the bridge at its
+-- place in commit order and leaves no row anywhere. Re-applied by setup whenever this file changes.
+
+CREATE OR REPLACE FUNCTION slackchat_bridge.emit(request json) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog AS $$
+  SELECT pg_logical_emit_message(true, 'slackchat_bridge', request::text)
+$$;
+
+CREATE OR REPLACE FUNCTION slackchat_bridge.must_be_webhook(webhook_id bigint) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = webhook_id) THEN
+    RAISE EXCEPTION 'there is no webhook %', coalesce(webhook_id::text, 'NULL') USING ERRCODE = 'no_data_found';
+  END IF;
+END
+$$;
+
+-- Asks for a new verification; what is verified stays so until the challenge fails to come back.
+CREATE OR REPLACE FUNCTION slackchat_bridge.verify(webhook_id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM slackchat_bridge.must_be_webhook(webhook_id);
+  PERFORM slackchat_bridge.emit(json_build_object('verify', webhook_id::text));
+END
+$$;
+
+-- Sends one delivery, waiting or dead, as soon as its lane allows.
+CREATE OR REPLACE FUNCTION slackchat_bridge.retry(delivery_id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  owner bigint;
+BEGIN
+  UPDATE slackchat_bridge.deliveries d
+     SET status = 'waiting', next_attempt_at = now(), first_attempt_at = NULL, created_at = now()
+   WHERE d.id = delivery_id
+  RETURNING d.webhook_id INTO owner;
+  IF owner IS NULL THEN
+    RAISE EXCEPTION 'there is no delivery %', coalesce(delivery_id::text, 'NULL') USING ERRCODE = 'no_data_found';
+  END IF;
+  PERFORM slackchat_bridge.emit(json_build_object('retry', owner::text));
+END
+$$;
+
+-- Sends all deliveries of an endpoint again, dead ones too; returns how many.
+CREATE OR REPLACE FUNCTION slackchat_bridge.retry_all(webhook_id bigint) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_variable
+DECLARE
+  total bigint;
+BEGIN
+  PERFORM slackchat_bridge.must_be_webhook(webhook_id);
+  UPDATE slackchat_bridge.deliveries d
+     SET status = 'waiting', next_attempt_at = now(), first_attempt_at = NULL, created_at = now()
+   WHERE d.webhook_id = webhook_id;
+  GET DIAGNOSTICS total = ROW_COUNT;
+  PERFORM slackchat_bridge.emit(json_build_object('retry', webhook_id::text));
+  RETURN total;
+END
+$$;
+
+-- Removes dead deliveries whose last attempt is older; returns how many.
+CREATE OR REPLACE FUNCTION slackchat_bridge.purge(older_than interval) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  total bigint;
+BEGIN
+  DELETE FROM slackchat_bridge.deliveries d
+   WHERE d.status = 'dead' AND coalesce(d.last_attempt_at, d.created_at) < now() - older_than;
+  GET DIAGNOSTICS total = ROW_COUNT;
+  RETURN total;
+END
+$$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA slackchat_bridge FROM PUBLIC;

@@ -1,0 +1,153 @@
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+import { ConfigurationError } from './errors.js';
+
+/** The environment as the process has it; every value is text. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+/** The message must not name the value: it can be a secret. */
+const fail = (message: string) => ({ error: message });
+
+function integer(minimum: number, maximum: number, standard: number) {
+  const accepted = `a whole number from ${minimum} to ${maximum}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/u, fail(accepted))
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, fail(accepted))
+    .default(standard);
+}
+
+function choice<const T extends readonly [string, ...string[]]>(values: T, standard: T[number]) {
+  return z.enum(values, fail(`one of: ${values.join(', ')}`)).default(standard);
+}
+
+/** Slot and publication names go into commands that take no parameters, so they are kept simple. */
+const name = (standard: string) =>
+  z
+    .string()
+    .regex(/^[a-z_][a-z0-9_]{0,62}$/u, fail('1 to 63 lower-case letters, digits and underscores, not beginning with a digit'))
+    .default(standard);
+
+const cidrList = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== ''))
+  .refine((parts) => parts.every((part) => ipaddr.isValidCIDR(part) || ipaddr.isValid(part)), fail('addresses or CIDR ranges, separated by commas'));
+
+function isPostgresUrl(text: string): boolean {
+  return URL.canParse(text) && /^postgres(ql)?:$/u.test(new URL(text).protocol);
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: text }).format() !== '' && !/^[+-]/u.test(text);
+  } catch {
+    return false;
+  }
+}
+
+const database = z.object({
+  DATABASE_URL: z.string().refine(isPostgresUrl, fail('a URL like postgres://user:password@host:5432/database')).optional(),
+  SLOT_NAME: name('slackchat_bridge'),
+  PUBLICATION_NAME: name('slackchat_bridge'),
+  SOURCE_SCHEMA: z.string().min(1, fail('a schema name')).max(63, fail('a schema name of at most 63 bytes')).default('public'),
+  TABLE_PREFIX: z.string().max(40, fail('at most 40 characters')).default('slackchat_'),
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
+});
+
+const bridge = database.extend({
+  WEBHOOK_VERIFICATION_TOKEN: z.string(fail('the token that receivers check; any text that is not empty')).min(1, fail('a text that is not empty')),
+  CHANNEL_ID_FORMAT: choice(['uuid', 'hex'], 'uuid'),
+  SETTLE_MS: integer(0, 60_000, 250),
+  TIME_ZONE: z.string().refine(isTimeZone, fail('an IANA time zone name such as UTC or America/New_York')).default('UTC'),
+  REQUEST_TIMEOUT_MS: integer(100, 600_000, 10_000),
+  RETRY_BASE_MS: integer(1, LONGEST_TIMER_MS, 1_000),
+  RETRY_MAX_MS: integer(1, LONGEST_TIMER_MS, 600_000),
+  RETRY_MAX_AGE_MS: integer(0, 31_536_000_000, 259_200_000),
+  EGRESS: choice(['private', 'public'], 'private'),
+  EGRESS_ALLOW: cidrList,
+  EGRESS_DENY: cidrList,
+  MAX_BUFFER_MB: integer(8, 65_536, 64),
+  ON_SLOT_LOST: choice(['resync', 'stop'], 'resync'),
+  SHUTDOWN_TIMEOUT_MS: integer(0, 600_000, 10_000),
+  ADMIN_HOST: z.string().min(1, fail('an address or a host name')).default('127.0.0.1'),
+  ADMIN_PORT: z
+    .string()
+    .regex(/^\d{0,5}$/u, fail('a port number; 0 picks a free one, empty turns the admin port off'))
+    .transform((text) => (text === '' ? null : Number(text)))
+    .refine((port) => port === null || port <= 65_535, fail('a port number from 0 to 65535, or empty'))
+    .default(4747),
+  ADMIN_TOKEN: z.string().min(1, fail('a text that is not empty')).optional(),
+});
+
+export type DatabaseConfig = Readonly<z.infer<typeof database>> & { readonly environment: Environment };
+export type BridgeConfig = Readonly<z.infer<typeof bridge>> & { readonly environment: Environment };
+
+/** Names of the contract that this version does not know how to honour yet: better refused than ignored. */
+const NOT_YET: Readonly<Record<string, string>> = {
+  MAPPING_FILE: '',
+  APP_WEBHOOKS: 'off',
+  CHANNEL_REQUESTS: 'off',
+  SHARD: '',
+};
+
+const SECRET = /TOKEN|SECRET|PASSWORD|_URL$/u;
+
+/** @throws {ConfigurationError} naming every fault at once */
+export function databaseConfig(environment: Environment): DatabaseConfig {
+  const { value, faults } = check(database, environment);
+  return finish(value, [...faults, ...connectionFaults(environment)], environment);
+}
+
+/** @throws {ConfigurationError} naming every fault at once */
+export function bridgeConfig(environment: Environment): BridgeConfig {
+  const { value, faults } = check(bridge, environment);
+  const more = [...connectionFaults(environment)];
+  for (const [key, accepted] of Object.entries(NOT_YET)) {
+    const given = environment[key];
+    if (given !== undefined && given !== accepted && given !== '') {
+      more.push(`${key}: not supported by this version${accepted === '' ? '' : ` (only ${accepted} is)`}`);
+    }
+  }
+  if (value !== null && value.ADMIN_PORT !== null && !isLoopback(value.ADMIN_HOST) && value.ADMIN_TOKEN === undefined) {
+    more.push('ADMIN_TOKEN: missing; it is required because ADMIN_HOST is not a loopback address');
+  }
+  if (value !== null && value.RETRY_MAX_MS < value.RETRY_BASE_MS) {
+    more.push(`RETRY_MAX_MS: given ${value.RETRY_MAX_MS}; accepted: not less than RETRY_BASE_MS (${value.RETRY_BASE_MS})`);
+  }
+  return finish(value, [...faults, ...more], environment);
+}
+
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost') return true;
+  return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback';
+}
+
+function check<T extends z.ZodType>(schema: T, environment: Environment): { value: z.infer<T> | null; faults: string[] } {
+  // An empty variable is one that is not set, but for the one whose empty value means something.
+  const set = Object.fromEntries(Object.entries(environment).filter(([key, given]) => given !== '' || key === 'ADMIN_PORT'));
+  const result = schema.safeParse(set);
+  if (result.success) return { value: result.data, faults: [] };
+  const faults = result.error.issues.map((issue) => {
+    const key = String(issue.path[0]);
+    const given = environment[key];
+    const shown = given === undefined || given === '' ? 'missing' : SECRET.test(key) ? 'given (hidden)' : `given ${JSON.stringify(given)}`;
+    return `${key}: ${shown}; accepted: ${issue.message}`;
+  });
+  return { value: null, faults };
+}
+
+function connectionFaults(environment: Environment): string[] {
+  const named = ['DATABASE_URL', 'PGHOST', 'PGDATABASE', 'PGSERVICE'].some((key) => (environment[key] ?? '') !== '');
+  return named ? [] : ['DATABASE_URL: missing; accepted: a URL like postgres://user:password@host:5432/database, or the PG* variables'];
+}
+
+function finish<T>(value: T | null, faults: readonly string[], environment: Environment): T & { readonly environment: Environment } {
+  if (value === null || faults.length > 0) {
+    throw new ConfigurationError(`the configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  ${faults.join('\n  ')}`);
+  }
+  return Object.freeze({ ...value, environment });
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { ClientConfig } from 'pg';
+import type { Environment } from './config.js';
+import { ConfigurationError } from './errors.js';
+
+const SSL_PARAMETERS = ['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'uselibpqcompat'] as const;
+const SSL_MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+type SslMode = (typeof SSL_MODES)[number];
+
+/**
+ * How to connect: DATABASE_URL, or the PG* variables that the driver reads by itself, with libpq's
+ * meaning of the TLS modes, which the driver does not have (it takes 'require' for 'verify-full' and
+ * knows no 'prefer').
+ * https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-SSLMODE-STATEMENTS
+ * @throws {ConfigurationError} for an unknown mode or a certificate that cannot be read
+ */
+export async function connectionConfig(environment: Environment, applicationName: string): Promise<ClientConfig> {
+  const given = environment['DATABASE_URL'];
+  const url = given === undefined || given === '' ? null : new URL(given);
+  const parameter = (key: string): string | undefined => url?.searchParams.get(key) ?? (environment[`PG${key.toUpperCase()}`] || undefined);
+
+  const mode = sslMode(parameter('sslmode') ?? 'prefer');
+  const certificate = (key: string): string | undefined => readCertificate(key, parameter(key));
+  const ca = certificate('sslrootcert');
+  const cert = certificate('sslcert');
+  const key = certificate('sslkey');
+  const options = url?.searchParams.get('options') ?? undefined;
+  // The driver lets the URL win over everything else, so what is decided here is taken out of it.
+  for (const name of [...SSL_PARAMETERS, 'options']) url?.searchParams.delete(name);
+
+  const config: ClientConfig = { application_name: applicationName, connectionTimeoutMillis: 10_000, ...(options === undefined ? {} : { options }) };
+  if (url !== null) config.connectionString = url.toString();
+
+  const host = url?.searchParams.get('host') ?? (url === null ? environment['PGHOST'] : decodeURIComponent(url.hostname)) ?? 'localhost';
+  const port = Number((url === null ? environment['PGPORT'] : url.port) || 5432);
+  if (mode === 'disable' || host.startsWith('/')) return { ...config, ssl: false };
+  if (mode === 'allow' || mode === 'prefer') {
+    // libpq tries TLS and goes on without it where the server has none.
+    const offered = await serverOffersTls(host, port);
+    return { ...config, ssl: offered ? { rejectUnauthorized: false, ...pair(cert, key) } : false };
+  }
+  const verify = mode === 'verify-ca' || mode === 'verify-full' || ca !== undefined;
+  return {
+    ...config,
+    ssl: {
+      rejectUnauthorized: verify,
+      ...(ca === undefined ? {} : { ca }),
+      ...pair(cert, key),
+      // verify-ca checks who signed the certificate, not whose it is
+      ...(verify && mode !== 'verify-full' ? { checkServerIdentity: () => undefined } : {}),
+    },
+  };
+}
+
+function sslMode(text: string): SslMode {
+  const mode = SSL_MODES.find((known) => known === text);
+  if (mode === undefined) throw new ConfigurationError(`sslmode: given ${JSON.stringify(text)}; accepted: one of: ${SSL_MODES.join(', ')}`);
+  return mode;
+}
+
+function readCertificate(name: string, path: string | undefined): string | undefined {
+  // libpq's 'system' means the certificates that the runtime trusts anyway.
+  if (path === undefined || path === 'system') return undefined;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    throw new ConfigurationError(`${name}: the file ${path} cannot be read`);
+  }
+}
+
+function pair(cert: string | undefined, key: string | undefined): { cert?: string; key?: string } {
+  return { ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
+}
+
+/** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL */
+function serverOffersTls(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const finish = (offered: boolean): void => {
+      socket.destroy();
+      resolve(offered);
+    };
+    socket.setTimeout(5_000, () => finish(false));
+    // A server that cannot be reached is reported by the connection proper.
+    socket.once('error', () => finish(false));
+    socket.once('close', () => resolve(false));
+    socket.once('connect', () => socket.write(Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])));
+    socket.once('data', (answer) => finish(answer[0] === 0x53 /* 'S' */));
+  });
+}

@@ -1,0 +1,161 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Pool, type Dispatcher } from 'undici';
+import { errorCode, errorMessage } from '../errors.js';
+import type { Outcome } from '../types.js';
+import { EgressError, type Egress } from './egress.js';
+import { classify } from './policy.js';
+
+const BODY_LIMIT = 64 * 1024;
+
+export interface Answer {
+  readonly outcome: Outcome;
+  /** the body's first 64 KiB, where it was asked for */
+  readonly body: string;
+}
+
+export interface AttemptRequest {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  readonly keepBody?: boolean;
+}
+
+/** HTTP to one endpoint: a pool of connections with its own time-outs, redirects not followed. */
+export class EndpointClient {
+  readonly #pool: Pool;
+  readonly #path: string;
+  readonly #refusal: EgressError | null;
+  readonly #timeoutMs: number;
+  readonly #inFlight = new Set<Exchange>();
+  #sweeper: NodeJS.Timeout | null = null;
+
+  /** @throws {TypeError} when the endpoint is no URL */
+  constructor(endpoint: string, connections: number, timeoutMs: number, egress: Egress) {
+    const url = new URL(endpoint);
+    this.#path = url.pathname + url.search;
+    this.#timeoutMs = timeoutMs;
+    this.#refusal = refusalOf(egress, url.hostname);
+    this.#pool = new Pool(url.origin, {
+      connections,
+      pipelining: 1,
+      connect: { lookup: egress.lookup, timeout: timeoutMs },
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      keepAliveTimeout: 4_000,
+    });
+  }
+
+  /** Calls `done` exactly once, later than this call returns. */
+  send(request: AttemptRequest, done: (answer: Answer) => void): void {
+    if (this.#refusal !== null) {
+      const reason = this.#refusal.message;
+      queueMicrotask(() => done({ outcome: { kind: 'failed', status: null, reason, retryAfterMs: null }, body: '' }));
+      return;
+    }
+    const exchange = new Exchange(performance.now() + this.#timeoutMs, this.#timeoutMs, request.keepBody === true, (answer) => {
+      this.#inFlight.delete(exchange);
+      done(answer);
+    });
+    this.#inFlight.add(exchange);
+    this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(250, this.#timeoutMs / 4));
+    this.#pool.dispatch({ path: this.#path, method: 'POST', headers: request.headers, body: request.body }, exchange);
+  }
+
+  /** Ends all connections; what is under way fails. */
+  async destroy(): Promise<void> {
+    this.#stopSweeper();
+    await this.#pool.destroy();
+  }
+
+  /** One timer for all: a timer or a signal per request halves the throughput. */
+  #sweep(): void {
+    const now = performance.now();
+    for (const exchange of this.#inFlight) {
+      // All have the same time-out, so the set is in the order of their deadlines.
+      if (exchange.deadline > now) break;
+      exchange.expire();
+    }
+    if (this.#inFlight.size === 0) this.#stopSweeper();
+  }
+
+  #stopSweeper(): void {
+    if (this.#sweeper !== null) clearInterval(this.#sweeper);
+    this.#sweeper = null;
+  }
+}
+
+/** One request and its answer. The status decides; what the body does after it matters to nobody. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly deadline: number;
+  readonly #timeoutMs: number;
+  readonly #done: (answer: Answer) => void;
+  readonly #chunks: Buffer[] | null;
+  #controller: Dispatcher.DispatchController | null = null;
+  #outcome: Outcome | null = null;
+  #bytes = 0;
+  #finished = false;
+
+  constructor(deadline: number, timeoutMs: number, keepBody: boolean, done: (answer: Answer) => void) {
+    this.deadline = deadline;
+    this.#timeoutMs = timeoutMs;
+    this.#chunks = keepBody ? [] : null;
+    this.#done = done;
+  }
+
+  expire(): void {
+    const reason = `no complete answer within ${this.#timeoutMs} ms`;
+    this.#finish(this.#outcome ?? { kind: 'failed', status: null, reason, retryAfterMs: null });
+    this.#controller?.abort(new Error(reason));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    // It waited for a connection until its time was over: it must not be sent any more.
+    if (this.#finished) controller.abort(new Error('expired'));
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+    // Informational answers (103 Early Hints) come before the real one.
+    if (status >= 200) this.#outcome = classify(status, headers['retry-after'], Date.now());
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    this.#chunks?.push(Buffer.from(chunk));
+    if (this.#bytes <= BODY_LIMIT) return;
+    if (this.#outcome !== null) this.#finish(this.#outcome);
+    controller.abort(new Error('the answer is longer than 64 KiB'));
+  }
+
+  onResponseEnd(): void {
+    this.#finish(this.#outcome ?? { kind: 'failed', status: null, reason: 'the answer ended without a status', retryAfterMs: null });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    // The status was there; the connection broke in the body, which is discarded anyway.
+    this.#finish(this.#outcome ?? { kind: 'failed', status: null, reason: describe(error), retryAfterMs: null });
+  }
+
+  #finish(outcome: Outcome): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const body = this.#chunks === null ? '' : Buffer.concat(this.#chunks).subarray(0, BODY_LIMIT).toString('utf8');
+    this.#done({ outcome, body });
+  }
+}
+
+function refusalOf(egress: Egress, hostname: string): EgressError | null {
+  try {
+    egress.checkHost(hostname);
+    return null;
+  } catch (error) {
+    if (error instanceof EgressError) return error;
+    throw error;
+  }
+}
+
+/** undici's and the system's codes in words; the message never holds more than the address. */
+function describe(error: Error): string {
+  const code = errorCode(error) ?? errorCode(error.cause);
+  const text = errorMessage(error).replaceAll(/[\r\n]+/gu, ' ').slice(0, 300);
+  return code === undefined || text.includes(code) ? text : `${text} (${code})`;
+}

@@ -1,0 +1,97 @@
+import type { Entity, Row, Transaction } from '../types.js';
+
+export const DIRECTORY_ENTITIES = ['user', 'channel', 'chatType', 'argument'] as const satisfies readonly Entity[];
+export type DirectoryEntity = (typeof DIRECTORY_ENTITIES)[number];
+
+/** Column by column what is kept of each row; the rest (a channel's introduction, a user's e-mail) is not needed. */
+const KEPT: Readonly<Record<DirectoryEntity, readonly string[]>> = {
+  user: ['api_id'],
+  channel: ['chat_type_id'],
+  chatType: ['name'],
+  argument: ['name'],
+};
+
+/** The rows of these ids, as the database has them now; those that are not there are left out. */
+export type Lookup = (entity: DirectoryEntity, ids: readonly string[]) => Promise<readonly Row[]>;
+
+/**
+ * Users, channels, chat types and arguments by id: a bounded cache, kept true by the stream. Deleted
+ * rows stay until they are pushed out, because a notification that names them can come later than
+ * their deletion.
+ */
+export class Directory {
+  readonly #lookup: Lookup;
+  readonly #limit: number;
+  readonly #rows: Readonly<Record<DirectoryEntity, Map<string, Row>>> = {
+    user: new Map(),
+    channel: new Map(),
+    chatType: new Map(),
+    argument: new Map(),
+  };
+
+  /** @param limit rows kept of each entity */
+  constructor(lookup: Lookup, limit: number) {
+    this.#lookup = lookup;
+    this.#limit = limit;
+  }
+
+  /** Takes over what a transaction wrote. A deleted row is remembered if it was not known. */
+  apply(transaction: Transaction): void {
+    for (const change of transaction.changes) {
+      if (change.kind !== 'row' || !isDirectoryEntity(change.entity)) continue;
+      const row = change.after ?? change.before;
+      const id = row?.['id'];
+      if (row === null || typeof id !== 'string') continue;
+      if (change.op !== 'delete' || !this.#rows[change.entity].has(id)) this.put(change.entity, row);
+    }
+  }
+
+  put(entity: DirectoryEntity, row: Row): void {
+    const id = row['id'];
+    if (typeof id !== 'string') return;
+    const rows = this.#rows[entity];
+    const kept = Object.fromEntries(KEPT[entity].map((column) => [column, row[column] ?? null]));
+    rows.delete(id);
+    rows.set(id, kept);
+    if (rows.size > this.#limit) {
+      for (const oldest of rows.keys()) {
+        rows.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  /** Loads those of the ids that are not known. */
+  async ensure(entity: DirectoryEntity, ids: Iterable<string>): Promise<void> {
+    const missing = [...new Set(ids)].filter((id) => !this.#rows[entity].has(id));
+    if (missing.length === 0) return;
+    for (const row of await this.#lookup(entity, missing)) this.put(entity, row);
+  }
+
+  /** Also loads the chat types of the channels. */
+  async ensureChannels(ids: Iterable<string>): Promise<void> {
+    const channels = [...ids];
+    await this.ensure('channel', channels);
+    const chatTypes = channels.map((id) => this.#rows.channel.get(id)?.['chat_type_id']);
+    await this.ensure('chatType', chatTypes.filter((id) => typeof id === 'string'));
+  }
+
+  /** The user's `api_id`; null when there is no such user. */
+  user(id: string): string | null {
+    return this.#rows.user.get(id)?.['api_id'] ?? null;
+  }
+
+  argument(id: string): string | null {
+    return this.#rows.argument.get(id)?.['name'] ?? null;
+  }
+
+  /** The name of the channel's chat type; null when channel or chat type are not there. */
+  chatType(channelId: string): string | null {
+    const id = this.#rows.channel.get(channelId)?.['chat_type_id'];
+    return typeof id === 'string' ? (this.#rows.chatType.get(id)?.['name'] ?? null) : null;
+  }
+}
+
+export function isDirectoryEntity(entity: Entity): entity is DirectoryEntity {
+  return entity === 'user' || entity === 'channel' || entity === 'chatType' || entity === 'argument';
+}

@@ -1,0 +1,80 @@
+import type { Lsn } from '../lsn.js';
+import type { Notification, UpdateType } from '../types.js';
+import type { SerializedMessage } from './message.js';
+
+export type ChannelIdFormat = 'uuid' | 'hex';
+
+/** What all notifications of one transaction share. */
+export interface Origin {
+  /** the cluster's system identifier */
+  readonly systemId: string;
+  readonly commitLsn: Lsn;
+  readonly committedAt: number;
+}
+
+/**
+ * The `webhook-id`: cluster, commit and place in the transaction, so that it is the same whenever the
+ * transaction is read again. A row's own LSN would not do: COPY gives several rows one.
+ */
+export function notificationId(origin: Origin, place: string): string {
+  return `${origin.systemId}-${origin.commitLsn.toString(16).toUpperCase().padStart(16, '0')}-${place}`;
+}
+
+export function messageNotification(
+  origin: Origin,
+  seq: number,
+  format: ChannelIdFormat,
+  about: {
+    readonly channelId: string;
+    readonly chatType: string | null;
+    readonly messageId: string;
+    readonly updateType: UpdateType;
+    readonly message: SerializedMessage;
+  },
+): Notification {
+  const { channelId, chatType, messageId, updateType, message } = about;
+  return {
+    id: notificationId(origin, String(seq)),
+    lsn: origin.commitLsn,
+    seq,
+    committedAt: origin.committedAt,
+    channelId,
+    messageId,
+    chatType,
+    updateType,
+    webhookId: null,
+    body: JSON.stringify({
+      type: 'update_notification',
+      channel: spell(channelId, format),
+      chat_type: chatType,
+      update_type: updateType,
+      message,
+    }),
+  };
+}
+
+/** 'This channel changed', without saying how: receivers fetch it again. */
+export function channelNotification(
+  origin: Origin,
+  seq: number,
+  format: ChannelIdFormat,
+  about: { readonly channelId: string; readonly chatType: string | null; readonly webhookId: string | null },
+): Notification {
+  const { channelId, chatType, webhookId } = about;
+  return {
+    id: notificationId(origin, `${seq}-${channelId}`),
+    lsn: origin.commitLsn,
+    seq,
+    committedAt: origin.committedAt,
+    channelId,
+    messageId: null,
+    chatType,
+    updateType: null,
+    webhookId,
+    body: JSON.stringify({ type: 'update_notification', channel: spell(channelId, format), chat_type: chatType }),
+  };
+}
+
+function spell(channelId: string, format: ChannelIdFormat): string {
+  return format === 'hex' ? channelId.replaceAll('-', '') : channelId;
+}

@@ -1,0 +1,253 @@
+import type { Notification, Row, Transaction, UpdateType } from '../types.js';
+import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
+import type { Directory } from './directory.js';
+import { serializeMessage } from './message.js';
+import { channelNotification, messageNotification, type ChannelIdFormat, type Origin } from './payload.js';
+import { Settling, type Held } from './settling.js';
+
+/** A message and its children in one snapshot. */
+export interface StoredMessage {
+  readonly row: Row | null;
+  readonly maintained: boolean;
+  readonly children: Children;
+}
+
+export interface ShapeSource {
+  /**
+   * The messages with their children, read in one snapshot in which all the transactions (their
+   * 32-bit xids) are visible; waits until they are.
+   */
+  read(messageIds: readonly string[], xids: readonly number[]): Promise<ReadonlyMap<string, StoredMessage>>;
+  channelIds(): Promise<readonly string[]>;
+}
+
+/** `entry`: the ledger's entry that the output belongs to; a held one is let go by 'release'. */
+export type Output<E> =
+  | { readonly kind: 'notify'; readonly entry: E; readonly notification: Notification }
+  | { readonly kind: 'control'; readonly entry: E; readonly request: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'hold'; readonly entry: E }
+  | { readonly kind: 'release'; readonly entry: E };
+
+export interface ShapeOptions {
+  readonly settleMs: number;
+  readonly channelIdFormat: ChannelIdFormat;
+  /** delivery waits until commits are visible, because a synchronous standby can delay that */
+  readonly awaitVisibility: () => boolean;
+  /** something that a person should know about: said once per kind by the caller */
+  readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel', detail: Readonly<Record<string, unknown>>) => void;
+}
+
+interface Work<E> {
+  readonly entry: E;
+  readonly origin: Origin;
+  readonly transaction: Transaction;
+  readonly effects: readonly Effect[];
+}
+
+/** Transactions in, notifications out, in commit order. */
+export class Shaper<E> {
+  readonly #source: ShapeSource;
+  readonly #directory: Directory;
+  readonly #options: ShapeOptions;
+  readonly #settling = new Settling<E>();
+
+  constructor(source: ShapeSource, directory: Directory, options: ShapeOptions) {
+    this.#source = source;
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  /** When `shape` has to be called again even if nothing arrives; null: not at all. */
+  get nextDueAt(): number | null {
+    return this.#settling.nextDueAt();
+  }
+
+  /** Another history begins: what waited is forgotten with its ledger entries. */
+  reset(): void {
+    this.#settling.clear();
+  }
+
+  /**
+   * @param now milliseconds, the clock of the settle time
+   * May be called again with the same arguments when a read failed: it changes nothing before its reads are done.
+   */
+  async shape(
+    arrivals: readonly { readonly transaction: Transaction; readonly entry: E }[],
+    systemId: string,
+    now: number,
+  ): Promise<readonly Output<E>[]> {
+    const work: Work<E>[] = arrivals.map(({ transaction, entry }) => {
+      const origin = { systemId, commitLsn: transaction.commitLsn, committedAt: transaction.committedAt };
+      return { entry, origin, transaction, effects: coalesce(transaction.changes) };
+    });
+    for (const { transaction } of work) this.#directory.apply(transaction);
+
+    // All reads come first: a fault in one of them leaves everything as it was.
+    const stored = await this.#read(work, this.#settling.dueMessages(now));
+    const channelIds = work.some(({ effects }) => effects.some(asksForEveryChannel)) ? await this.#source.channelIds() : [];
+    await this.#ensureNames(work, stored, channelIds);
+
+    const outputs: Output<E>[] = [];
+    for (const item of work) {
+      for (const effect of item.effects) {
+        if (effect.kind === 'message') this.#message(item, effect, stored, now, outputs);
+        else if (effect.kind === 'truncate') this.#channels(item, effect.index, channelIds, null, outputs);
+        else this.#control(item, effect, channelIds, outputs);
+      }
+    }
+    for (const held of this.#settling.due(now)) {
+      this.#changed(held.entry, held.origin, held.effect, stored, outputs);
+      outputs.push({ kind: 'release', entry: held.entry });
+    }
+    return outputs;
+  }
+
+  #read(work: readonly Work<E>[], dueIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
+    const ids = new Set(dueIds);
+    for (const { transaction, effects } of work) {
+      const whole = transaction.part === 0 && transaction.final;
+      for (const effect of effects) {
+        if (effect.kind !== 'message' || effect.net === 'deleted') continue;
+        // All children of a new message are in its own transaction, unless that came in parts.
+        if (effect.net !== 'created' || !whole) ids.add(effect.messageId);
+      }
+    }
+    if (ids.size === 0 && !this.#options.awaitVisibility()) return Promise.resolve(new Map());
+    return this.#source.read([...ids], work.map(({ transaction }) => transaction.xid));
+  }
+
+  async #ensureNames(work: readonly Work<E>[], stored: ReadonlyMap<string, StoredMessage>, channelIds: readonly string[]): Promise<void> {
+    const channels = new Set(channelIds);
+    const users = new Set<string>();
+    const args = new Set<string>();
+    const add = (set: Set<string>, id: string | null | undefined): void => {
+      if (typeof id === 'string') set.add(id);
+    };
+    const row = (message: Row | null): void => {
+      add(channels, message?.['channel_id']);
+      add(users, message?.['user_id']);
+    };
+    const children = ({ reaction }: Children): void => {
+      for (const child of reaction) {
+        add(users, child['user_id']);
+        add(args, child['argument_id']);
+      }
+    };
+    for (const { effects } of work) {
+      for (const effect of effects) {
+        if (effect.kind === 'control') add(channels, requestedChannel(effect.request));
+        if (effect.kind !== 'message') continue;
+        row(effect.before);
+        row(effect.row);
+        children(effect.children);
+      }
+    }
+    for (const message of stored.values()) {
+      row(message.row);
+      children(message.children);
+    }
+    await this.#directory.ensureChannels(channels);
+    await this.#directory.ensure('user', users);
+    await this.#directory.ensure('argument', args);
+  }
+
+  #message(item: Work<E>, effect: MessageEffect, stored: ReadonlyMap<string, StoredMessage>, now: number, outputs: Output<E>[]): void {
+    const { entry, origin } = item;
+    if (effect.row !== null) {
+      for (const held of this.#settling.take(effect.messageId)) outputs.push({ kind: 'release', entry: held.entry });
+    }
+    const seq = effect.index * 2;
+    switch (effect.net) {
+      case 'created': {
+        const found = stored.get(effect.messageId);
+        this.#notify(entry, origin, seq, 'message_created', effect.messageId, effect.row, found?.row ?? effect.row, found?.children ?? effect.children, outputs);
+        return;
+      }
+      case 'deleted':
+        this.#notify(entry, origin, seq, 'message_deleted', effect.messageId, effect.before, effect.row, NO_CHILDREN, outputs);
+        return;
+      case 'moved': {
+        this.#notify(entry, origin, seq, 'message_deleted', effect.messageId, effect.before, effect.before, NO_CHILDREN, outputs);
+        const found = stored.get(effect.messageId);
+        this.#notify(entry, origin, seq + 1, 'message_created', effect.messageId, effect.row, found?.row ?? effect.row, found?.children ?? NO_CHILDREN, outputs);
+        return;
+      }
+      case 'changed': {
+        const maintained = stored.get(effect.messageId)?.maintained === true;
+        if (effect.row === null && maintained && this.#options.settleMs > 0) {
+          const held: Held<E> = { entry, origin, effect, dueAt: now + this.#options.settleMs };
+          this.#settling.hold(held);
+          outputs.push({ kind: 'hold', entry });
+          return;
+        }
+        this.#changed(entry, origin, effect, stored, outputs);
+      }
+    }
+  }
+
+  /**
+   * The row as the database has it now rather than the WAL's: all that is said of a changed message
+   * comes from snapshots, each newer than the one before, so no older state follows a newer one.
+   */
+  #changed(entry: E, origin: Origin, effect: MessageEffect, stored: ReadonlyMap<string, StoredMessage>, outputs: Output<E>[]): void {
+    const found = stored.get(effect.messageId);
+    const row = found?.row ?? effect.row;
+    // Only children were written and the message is gone by now: its deletion follows in the stream.
+    if (row === null) return;
+    this.#notify(entry, origin, effect.index * 2, 'message_changed', effect.messageId, effect.row ?? row, row, found?.children ?? NO_CHILDREN, outputs);
+  }
+
+  #notify(
+    entry: E,
+    origin: Origin,
+    seq: number,
+    updateType: UpdateType,
+    messageId: string,
+    place: Row | null,
+    row: Row | null,
+    children: Children,
+    outputs: Output<E>[],
+  ): void {
+    const channelId = place?.['channel_id'] ?? row?.['channel_id'];
+    if (row === null || typeof channelId !== 'string') {
+      this.#options.onAnomaly('no_old_row', { messageId, updateType });
+      return;
+    }
+    const chatType = this.#directory.chatType(channelId);
+    if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
+    const message = serializeMessage(row, children, this.#directory);
+    const about = { channelId, chatType, messageId, updateType, message };
+    outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options.channelIdFormat, about) });
+  }
+
+  #channels(item: Work<E>, index: number, channelIds: Iterable<string>, webhookId: string | null, outputs: Output<E>[]): void {
+    for (const channelId of channelIds) {
+      const about = { channelId, chatType: this.#directory.chatType(channelId), webhookId };
+      const notification = channelNotification(item.origin, index * 2, this.#options.channelIdFormat, about);
+      outputs.push({ kind: 'notify', entry: item.entry, notification });
+    }
+  }
+
+  #control(item: Work<E>, effect: ControlEffect, channelIds: readonly string[], outputs: Output<E>[]): void {
+    const channelId = requestedChannel(effect.request);
+    if (channelId !== null) {
+      this.#channels(item, effect.index, [channelId], null, outputs);
+    } else if (asksForEveryChannel(effect)) {
+      const webhookId = String(effect.request['resync']);
+      this.#channels(item, effect.index, channelIds, webhookId === '*' ? null : webhookId, outputs);
+    } else {
+      outputs.push({ kind: 'control', entry: item.entry, request: effect.request });
+    }
+  }
+}
+
+type ControlEffect = Extract<Effect, { kind: 'control' }>;
+
+function asksForEveryChannel(effect: Effect): boolean {
+  return effect.kind === 'truncate' || (effect.kind === 'control' && typeof effect.request['resync'] === 'string');
+}
+
+function requestedChannel(request: ControlEffect['request']): string | null {
+  const channelId = request['request_update'];
+  return typeof channelId === 'string' ? channelId : null;
+}

@@ -1,0 +1,103 @@
+import type pg from 'pg';
+import type { Webhook } from '../types.js';
+import { inTransaction } from './pool.js';
+
+interface WebhookRow {
+  readonly id: string;
+  readonly endpoint: string;
+  readonly token: string | null;
+  readonly secret: string | null;
+  readonly chat_types: readonly string[] | null;
+  readonly update_types: readonly string[] | null;
+  readonly ordering: string;
+  readonly conflate: string;
+  readonly max_in_flight: string;
+  readonly enabled: string;
+  readonly verified: string;
+}
+
+const COLUMNS = 'id, endpoint, token, secret, chat_types, update_types, ordering, conflate, max_in_flight, enabled, verified';
+
+/** Marks a transaction as the bridge's own: in the WAL for the stream, in the session for the table's trigger. */
+const OWN_WRITE = `SELECT set_config('slackchat_bridge.own_write', 'on', true),
+                          pg_logical_emit_message(true, 'slackchat_bridge', '{"own":true}')`;
+
+/** slackchat_bridge.webhooks. */
+export class WebhookStore {
+  readonly #pool: pg.Pool;
+
+  constructor(pool: pg.Pool) {
+    this.#pool = pool;
+  }
+
+  async all(): Promise<readonly Webhook[]> {
+    const result = await this.#pool.query<WebhookRow>(`SELECT ${COLUMNS} FROM slackchat_bridge.webhooks ORDER BY id`);
+    return result.rows.map(toWebhook);
+  }
+
+  /** Sets `verified`, if the row still is what was challenged. */
+  async verified(webhook: Webhook): Promise<boolean> {
+    return this.#own(
+      `UPDATE slackchat_bridge.webhooks SET verified = true, verified_at = now(), last_error = NULL, last_error_at = NULL
+        WHERE id = $1 AND endpoint = $2 AND token IS NOT DISTINCT FROM $3`,
+      [webhook.id, webhook.endpoint, webhook.token],
+    );
+  }
+
+  /** Notes why a verification failed; the row is not verified (any longer). */
+  async refused(webhook: Webhook, reason: string): Promise<boolean> {
+    return this.#own(
+      `UPDATE slackchat_bridge.webhooks SET verified = false, verified_at = NULL, last_error = $4, last_error_at = now()
+        WHERE id = $1 AND endpoint = $2 AND token IS NOT DISTINCT FROM $3`,
+      [webhook.id, webhook.endpoint, webhook.token, reason],
+    );
+  }
+
+  async failing(webhookId: string, reason: string): Promise<boolean> {
+    return this.#own(`UPDATE slackchat_bridge.webhooks SET last_error = $2, last_error_at = now() WHERE id = $1`, [webhookId, reason]);
+  }
+
+  async recovered(webhookId: string): Promise<boolean> {
+    return this.#own(
+      `UPDATE slackchat_bridge.webhooks SET last_error = NULL, last_error_at = NULL WHERE id = $1 AND last_error IS NOT NULL`,
+      [webhookId],
+    );
+  }
+
+  /** The endpoint answered that it is gone: disables it and drops what waits; returns how many that were. */
+  async disable(webhookId: string, reason: string): Promise<number> {
+    return inTransaction(this.#pool, async (client) => {
+      await client.query(OWN_WRITE);
+      await client.query(
+        `UPDATE slackchat_bridge.webhooks SET enabled = false, disabled_reason = $2, last_error = $2, last_error_at = now() WHERE id = $1`,
+        [webhookId, reason],
+      );
+      const dropped = await client.query(`DELETE FROM slackchat_bridge.deliveries WHERE webhook_id = $1 AND status = 'waiting'`, [webhookId]);
+      return dropped.rowCount ?? 0;
+    });
+  }
+
+  #own(sql: string, values: readonly unknown[]): Promise<boolean> {
+    return inTransaction(this.#pool, async (client) => {
+      await client.query(OWN_WRITE);
+      const result = await client.query(sql, [...values]);
+      return (result.rowCount ?? 0) > 0;
+    });
+  }
+}
+
+function toWebhook(row: WebhookRow): Webhook {
+  return {
+    id: row.id,
+    endpoint: row.endpoint,
+    token: row.token,
+    secret: row.secret,
+    chatTypes: row.chat_types,
+    updateTypes: row.update_types,
+    ordering: row.ordering === 'channel' ? 'channel' : 'message',
+    conflate: row.conflate === 't',
+    maxInFlight: Number(row.max_in_flight),
+    enabled: row.enabled === 't',
+    verified: row.verified === 't',
+  };
+}

@@ -1,0 +1,70 @@
+import type { Lsn } from '../lsn.js';
+
+/** A transaction (or a part of one) on its way. Settled when it is closed and nothing of it is pending. */
+export interface Entry {
+  readonly lsn: Lsn;
+  pending: number;
+  closed: boolean;
+}
+
+/**
+ * Which LSN may be confirmed: the end of the longest contiguous run of settled transactions, never
+ * further. Entries are opened in commit order and settle in any order.
+ */
+export class Ledger {
+  #entries: Entry[] = [];
+  #head = 0;
+  #confirmed: Lsn = 0n;
+
+  /** The LSN to confirm; 0 while nothing is known. */
+  get confirmed(): Lsn {
+    return this.#confirmed;
+  }
+
+  /** How many transactions are not settled in a contiguous run. */
+  get open(): number {
+    return this.#entries.length - this.#head;
+  }
+
+  /** @param final false for a part whose commit's end is not here yet: it is waited for, its LSN never confirmed */
+  begin(lsn: Lsn, final: boolean): Entry {
+    const entry: Entry = { lsn: final ? lsn : 0n, pending: 0, closed: false };
+    this.#entries.push(entry);
+    return entry;
+  }
+
+  /** Nothing more is added to the entry. */
+  close(entry: Entry): void {
+    entry.closed = true;
+    this.#advance();
+  }
+
+  settle(entry: Entry): void {
+    entry.pending -= 1;
+    if (entry.pending === 0 && entry.closed) this.#advance();
+  }
+
+  /** The server says that there is nothing for us before this LSN. Call only when no transaction is open. */
+  idle(lsn: Lsn): void {
+    if (this.open === 0 && lsn > this.#confirmed) this.#confirmed = lsn;
+  }
+
+  /** A new slot: what was known of the old one's positions no longer holds. */
+  reset(): void {
+    this.#entries = [];
+    this.#head = 0;
+    this.#confirmed = 0n;
+  }
+
+  #advance(): void {
+    for (let entry = this.#entries[this.#head]; entry?.closed === true && entry.pending === 0; entry = this.#entries[this.#head]) {
+      if (entry.lsn > this.#confirmed) this.#confirmed = entry.lsn;
+      this.#head += 1;
+    }
+    // Cut in large steps: shift() on every entry would move the whole array.
+    if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#head = 0;
+    }
+  }
+}
