@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Client } from 'pg'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
+import { startPostgres } from '../../src/demo/postgres.js'
 import { insertAttachment, insertKwarg, insertMessage, insertReaction } from '../support/chat.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { closedGate } from '../support/gate.js'
@@ -40,6 +41,17 @@ describe('a test database', () => {
     await insertAttachment(db.pool, { messageId, image_url: 'https://example.org/a.png' })
     await insertKwarg(db.pool, { messageId, userId: user })
     expect(await db.query('SELECT serialized, extract(microseconds FROM timestamp) > 0 AS micros FROM slackchat_message')).toEqual([{ serialized: { a: 1 }, micros: true }])
+  })
+
+  test('can be on a server of its own, and outlive a restart of it', async () => {
+    const server = await startPostgres()
+    onTestFinished(async () => server.dispose())
+    const db = await createDatabase({ serverUrl: server.url() })
+    const { channelId } = await db.seedChat()
+    await server.stop('immediate')
+    await server.start()
+    expect(await db.query('SELECT id FROM slackchat_channel')).toEqual([{ id: channelId }])
+    await db.drop()
   })
 
   test('is dropped with its slot while that is in use', async () => {

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DatabaseError, Pool } from 'pg'
 import { inject } from 'vitest'
 import { seedChat, type Chat } from './chat.js'
@@ -21,16 +23,24 @@ export interface TestDatabase {
 
 const IN_USE = '55006'
 
+export interface DatabaseOptions {
+  /** URL of a server of the test's own, one that it stops and starts say. By default: the server of the whole run. */
+  readonly serverUrl?: string
+}
+
 /** A fresh database with the application's tables, empty. */
-export async function createDatabase(): Promise<TestDatabase> {
-  const server = inject('server')
-  const name = `${server.prefix}${randomBytes(5).toString('hex')}`
-  await asAdmin(async admin => admin.query(`CREATE DATABASE ${name} TEMPLATE ${server.template}`))
-  const url = new URL(server.url)
+export async function createDatabase({ serverUrl }: DatabaseOptions = {}): Promise<TestDatabase> {
+  const shared = inject('server')
+  const adminUrl = serverUrl ?? shared.url
+  const name = `${shared.prefix}${randomBytes(5).toString('hex')}`
+  const template = serverUrl === undefined ? shared.template : 'template0'
+  await asAdmin(adminUrl, async admin => admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`))
+  const url = new URL(adminUrl)
   url.pathname = name
   const pool = new Pool({ connectionString: url.href, max: 20 })
   // A server that is stopped on purpose breaks idle connections: that is no failure of the test.
   pool.on('error', () => undefined)
+  if (serverUrl !== undefined) await pool.query(await readFile(join(import.meta.dirname, '../../sql/slackchat.sql'), 'utf8'))
   return {
     name,
     url: url.href,
@@ -46,13 +56,13 @@ export async function createDatabase(): Promise<TestDatabase> {
     },
     drop: async () => {
       await pool.end()
-      await asAdmin(async admin => dropDatabase(admin, name))
+      await asAdmin(adminUrl, async admin => dropDatabase(admin, name))
     },
   }
 }
 
-async function asAdmin<T>(use: (admin: Pool) => Promise<T>): Promise<T> {
-  const admin = new Pool({ connectionString: inject('server').url, max: 1 })
+async function asAdmin<T>(url: string, use: (admin: Pool) => Promise<T>): Promise<T> {
+  const admin = new Pool({ connectionString: url, max: 1 })
   try {
     return await use(admin)
   } finally {

@@ -23,7 +23,9 @@ export async function choosePostgres(env: NodeJS.ProcessEnv): Promise<PostgresSo
   const pinned = env['TEST_POSTGRES'] ?? ''
   switch (pinned) {
     case 'embedded': return embedded(env)
-    case 'container': return container(env)
+    case 'container': return container(env).catch((error: unknown) => {
+      throw new Error(`TEST_POSTGRES=container, and there is none: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    })
     case '': break
     default: throw new Error(`TEST_POSTGRES is "${pinned}": it can be "embedded" or "container"`)
   }
