@@ -114,7 +114,7 @@ async function linksPresent(native: string): Promise<boolean> {
 }
 
 const exists = async (path: string): Promise<boolean> => access(path).then(() => true, () => false)
-/** Headers' companions: a third of the package, of no use to a running server. */
+/** Static libraries are for building extensions: a running server has no use for them. */
 const needed = (name: string): boolean => !name.endsWith('.a') && name !== 'pg-symlinks.json' && !name.includes('pkgconfig')
 
 /**
