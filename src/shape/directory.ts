@@ -46,6 +46,11 @@ export class Directory {
     }
   }
 
+  /** The stream was not followed for a while: what is known may be out of date. */
+  clear(): void {
+    for (const rows of Object.values(this.#rows)) rows.clear();
+  }
+
   put(entity: DirectoryEntity, row: Row): void {
     const id = row['id'];
     if (typeof id !== 'string') return;

@@ -41,6 +41,12 @@ export interface Kept {
 
 export type ParkedResult = Removed | Kept;
 
+/** Deliveries that are under way already, and lanes in which something is. */
+export interface Except {
+  readonly notificationIds: readonly string[];
+  readonly lanes: readonly string[];
+}
+
 interface DueRow {
   readonly notification_id: string;
   readonly lane: string;
@@ -101,20 +107,26 @@ export class ParkedStore {
     });
   }
 
-  /** Heads of lanes whose time has come; those tried least first, so that one bad delivery cannot be the only probe. */
-  async due(webhookId: string, limit: number, fresh: boolean): Promise<readonly DueDelivery[]> {
+  /**
+   * Heads of lanes whose time has come, without those excepted.
+   * @param leastTriedFirst so that one bad delivery is not the only probe of an endpoint that fails
+   */
+  async due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean): Promise<readonly DueDelivery[]> {
     const result = await this.#pool.query<DueRow>({
-      name: fresh ? 'due_fresh' : 'due',
+      name: leastTriedFirst ? 'due_least_tried' : 'due',
       text: `
-        SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, d.attempts,
-               extract(epoch FROM d.first_attempt_at) * 1000 AS first_attempt_ms, extract(epoch FROM d.created_at) * 1000 AS parked_ms
-          FROM slackchat_bridge.deliveries d
-         WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now()
-           AND NOT EXISTS (SELECT FROM slackchat_bridge.deliveries e
-                            WHERE e.webhook_id = d.webhook_id AND e.lane = d.lane AND e.status = 'waiting'
-                              AND (e.commit_lsn, e.seq) < (d.commit_lsn, d.seq))
-         ORDER BY ${fresh ? 'd.attempts, ' : ''}d.next_attempt_at LIMIT $2`,
-      values: [webhookId, limit],
+        SELECT * FROM (
+          SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, d.attempts, d.next_attempt_at,
+                 extract(epoch FROM d.first_attempt_at) * 1000 AS first_attempt_ms, extract(epoch FROM d.created_at) * 1000 AS parked_ms
+            FROM slackchat_bridge.deliveries d
+           WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now()
+             AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4)
+             AND NOT EXISTS (SELECT FROM slackchat_bridge.deliveries e
+                              WHERE e.webhook_id = d.webhook_id AND e.lane = d.lane AND e.status = 'waiting'
+                                AND (e.commit_lsn, e.seq) < (d.commit_lsn, d.seq))
+           ORDER BY d.next_attempt_at LIMIT ${leastTriedFirst ? '1000' : '$2'}) head
+         ORDER BY ${leastTriedFirst ? 'attempts, ' : ''}next_attempt_at LIMIT $2`,
+      values: [webhookId, limit, except.notificationIds, except.lanes],
     });
     return result.rows.map((row) => ({
       notificationId: row.notification_id,
@@ -189,13 +201,14 @@ export class ParkedStore {
     });
   }
 
-  /** When something is due next (milliseconds since 1970); null when nothing waits. */
-  async nextDueAt(webhookId: string): Promise<number | null> {
+  /** When something is due next, without those excepted (milliseconds since 1970); null when nothing waits. */
+  async nextDueAt(webhookId: string, except: Except): Promise<number | null> {
     const result = await this.#pool.query<{ ms: string | null }>({
       name: 'next_due',
       text: `SELECT extract(epoch FROM min(next_attempt_at)) * 1000 AS ms FROM slackchat_bridge.deliveries
-              WHERE webhook_id = $1 AND status = 'waiting' AND next_attempt_at IS NOT NULL`,
-      values: [webhookId],
+              WHERE webhook_id = $1 AND status = 'waiting' AND next_attempt_at IS NOT NULL
+                AND notification_id <> ALL ($2) AND lane <> ALL ($3)`,
+      values: [webhookId, except.notificationIds, except.lanes],
     });
     const ms = result.rows[0]?.ms ?? null;
     return ms === null ? null : Number(ms);

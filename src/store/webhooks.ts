@@ -44,12 +44,13 @@ export class WebhookStore {
     );
   }
 
-  /** Notes why a verification failed; the row is not verified (any longer). */
-  async refused(webhook: Webhook, reason: string): Promise<boolean> {
+  /** Notes why a verification failed. */
+  async refused(webhook: Webhook, reason: string, stillVerified: boolean): Promise<boolean> {
     return this.#own(
-      `UPDATE slackchat_bridge.webhooks SET verified = false, verified_at = NULL, last_error = $4, last_error_at = now()
+      `UPDATE slackchat_bridge.webhooks
+          SET verified = $5, verified_at = CASE WHEN $5 THEN verified_at END, last_error = $4, last_error_at = now()
         WHERE id = $1 AND endpoint = $2 AND token IS NOT DISTINCT FROM $3`,
-      [webhook.id, webhook.endpoint, webhook.token, reason],
+      [webhook.id, webhook.endpoint, webhook.token, reason, stillVerified],
     );
   }
 

@@ -87,6 +87,11 @@ export class WalStream {
     return this.#received;
   }
 
+  /** The server's process for this connection; null before it is there. */
+  get pid(): number | null {
+    return (this.#client as unknown as { readonly processID: number | null }).processID;
+  }
+
   /** True when everything that may be confirmed has been reported to the server. */
   get reportedAll(): boolean {
     return this.#reported >= this.#ledger.confirmed;

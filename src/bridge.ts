@@ -1,0 +1,347 @@
+import type pg from 'pg';
+import { AdminServer } from './admin/server.js';
+import type { BridgeConfig } from './config.js';
+import { connectionConfig } from './database.js';
+import { Dispatcher } from './deliver/dispatcher.js';
+import { Egress } from './deliver/egress.js';
+import { Registry } from './deliver/registry.js';
+import { errorMessage, isConfigurationFault, PreconditionError, SlotLostError } from './errors.js';
+import type { Logger } from './log.js';
+import { slackchatMapping } from './mapping.js';
+import { Metrics } from './metrics.js';
+import { Observer } from './observer.js';
+import { endpointEvents, registryEvents } from './reports.js';
+import { inspect, type Names } from './setup/inspect.js';
+import { requireReady } from './setup/plan.js';
+import { replaceSlot, resumeResync } from './setup/slot.js';
+import { Directory, DIRECTORY_ENTITIES } from './shape/directory.js';
+import { Shaper, type Output } from './shape/shaper.js';
+import { ParkedStore } from './store/parked.js';
+import { createPool, sessionOptions } from './store/pool.js';
+import { Source } from './store/source.js';
+import { WebhookStore } from './store/webhooks.js';
+import { delay } from './time.js';
+import type { Transaction } from './types.js';
+import { USER_AGENT } from './version.js';
+import { Follower } from './wal/follow.js';
+import { Inbox, type Arrival } from './wal/inbox.js';
+import { Ledger, type Entry } from './wal/ledger.js';
+import type { SystemIdentity } from './wal/stream.js';
+
+const DIRECTORY_LIMIT = 50_000;
+const BATCH = 200;
+const MEGABYTE = 1024 * 1024;
+
+/** The composition root: builds the rooms, runs the one loop, stops in reverse order. */
+export class Bridge {
+  readonly #config: BridgeConfig;
+  readonly #log: Logger;
+  readonly #metrics = new Metrics();
+  readonly #ledger = new Ledger();
+  readonly #inbox = new Inbox(this.#ledger);
+  readonly #names: Names;
+  readonly #pool: pg.Pool;
+  readonly #source: Source;
+  readonly #directory: Directory;
+  readonly #shaper: Shaper<Entry>;
+  readonly #dispatcher: Dispatcher;
+  readonly #registry: Registry;
+  readonly #observer: Observer;
+  readonly #follower: Follower;
+  #systemId = '';
+  /** goes up when what is in memory belongs to a history that was left */
+  #generation = 0;
+  #leading: Promise<void>;
+  #lead: () => void = () => undefined;
+
+  private constructor(config: BridgeConfig, log: Logger, connection: pg.ClientConfig, pool: pg.Pool, source: Source, names: Names) {
+    this.#config = config;
+    this.#log = log;
+    this.#names = names;
+    this.#pool = pool;
+    this.#source = source;
+    this.#leading = this.#newLeading();
+    this.#directory = new Directory((entity, ids) => source.lookup(entity, ids), DIRECTORY_LIMIT);
+    const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
+    const timing = { baseMs: config.RETRY_BASE_MS, maxMs: config.RETRY_MAX_MS, maxAgeMs: config.RETRY_MAX_AGE_MS };
+    const request = { egress, timeoutMs: config.REQUEST_TIMEOUT_MS, token: config.WEBHOOK_VERIFICATION_TOKEN, userAgent: USER_AGENT };
+    const parked = new ParkedStore(pool);
+    const events = endpointEvents(log, this.#metrics, {
+      note: (webhook, failure) => this.#inBackground('noting an endpoint\'s state', this.#registry.note(webhook, failure, Date.now())),
+      gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
+    });
+    this.#dispatcher = new Dispatcher({ ...request, timing }, parked, events, (config.MAX_BUFFER_MB * MEGABYTE) / 2);
+    this.#registry = new Registry(
+      new WebhookStore(pool),
+      this.#dispatcher,
+      { ...request, retryBaseMs: config.RETRY_BASE_MS },
+      registryEvents(log, this.#metrics),
+    );
+    this.#follower = new Follower(
+      {
+        connection: { ...connection, options: [connection.options, sessionOptions(config.TIME_ZONE, 0)].filter((part) => part !== undefined).join(' ') },
+        slot: config.SLOT_NAME,
+        publication: config.PUBLICATION_NAME,
+        watched: [
+          ...names.tables.map((table) => ({
+            entity: table.entity,
+            schema: table.schema,
+            table: table.table,
+            columns: new Map(Object.entries(table.columns).map(([logical, real]) => [real, logical])),
+            required: Object.keys(table.columns).filter((logical) => !table.optional.includes(logical)),
+          })),
+          { entity: 'webhook' as const, schema: 'slackchat_bridge', table: 'webhooks', columns: new Map(), required: ['id'] },
+        ],
+        controlPrefix: 'slackchat_bridge',
+        partBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 8,
+        inboxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 4,
+      },
+      this.#inbox,
+      this.#ledger,
+      {
+        leading: (identity, fresh) => this.#onLeading(identity, fresh),
+        standingBy: () => this.#onStandby(),
+        faulted: (reason) => this.#onFault(reason),
+        slotLost: (error) => this.#onSlotLost(error),
+        endOwn: (pid) => this.#endOwn(pid),
+      },
+    );
+    this.#observer = new Observer(pool, parked, config.SLOT_NAME, this.#metrics, {
+      follower: this.#follower,
+      dispatcher: this.#dispatcher,
+      buffered: () => this.#inbox.bytes + this.#dispatcher.bytes,
+      unsettled: () => this.#ledger.open,
+    });
+    this.#shaper = new Shaper<Entry>(source, this.#directory, {
+      settleMs: config.SETTLE_MS,
+      channelIdFormat: config.CHANNEL_ID_FORMAT,
+      awaitVisibility: () => this.#observer.synchronousStandby,
+      onAnomaly: (kind, detail) => {
+        this.#metrics.anomalies.inc({ kind });
+        this.#log.warn({ kind, ...detail }, ANOMALIES[kind]);
+      },
+    });
+  }
+
+  /**
+   * Waits for the server, checks what the bridge needs, and builds everything; sends nothing yet.
+   * @throws {PreconditionError} when the database is not ready for the bridge
+   */
+  static async open(config: BridgeConfig, log: Logger, signal: AbortSignal): Promise<Bridge | null> {
+    const connection = await connectionConfig(config.environment, 'slackchat-bridge');
+    const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX);
+    const names: Names = { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
+    const pool = createPool(connection, sessionOptions(config.TIME_ZONE, 30_000), 5, (error) => log.debug({ reason: error.message }, 'a database session broke'));
+    for (let pause = 200; !signal.aborted; pause = Math.min(pause * 2, 5_000)) {
+      try {
+        requireReady(await inspect(pool, names), names);
+        return new Bridge(config, log, connection, pool, await Source.open(pool, tables), names);
+      } catch (error) {
+        if (error instanceof PreconditionError || isConfigurationFault(error)) {
+          await pool.end();
+          if (error instanceof PreconditionError) throw error;
+          throw new PreconditionError(`the server refuses the connection: ${errorMessage(error)}`);
+        }
+        log.warn({ reason: errorMessage(error), retryInMs: pause }, 'the database cannot be reached');
+        await delay(pause, signal);
+      }
+    }
+    await pool.end();
+    return null;
+  }
+
+  /**
+   * Runs until the signal, then delivers or parks what is in memory, confirms it, and ends.
+   * @throws {PreconditionError} for a fault that no retry mends
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const admin = await this.#openAdmin();
+    const streaming = new AbortController();
+    const broken = new AbortController();
+    const stopping = AbortSignal.any([signal, broken.signal]);
+    this.#observer.start();
+    const followed = this.#follower.run(streaming.signal).catch((error: unknown) => {
+      broken.abort();
+      throw error;
+    });
+    followed.catch(() => undefined);
+    try {
+      await this.#loop(stopping);
+      this.#observer.state = 'stopping';
+      this.#log.info({ unsettled: this.#ledger.open }, 'stopping');
+      this.#registry.close();
+      await this.#dispatcher.drain(this.#config.SHUTDOWN_TIMEOUT_MS);
+      const { stream } = this.#follower;
+      await stream?.close();
+    } finally {
+      streaming.abort();
+      this.#observer.stop();
+      this.#dispatcher.close();
+      await admin?.close();
+      await this.#pool.end();
+    }
+    if (broken.signal.aborted) await followed;
+    this.#log.info({ unsettled: this.#ledger.open }, 'stopped');
+  }
+
+  /** Transactions in, notifications out; a fault is retried with the same transactions, so none is skipped. */
+  async #loop(signal: AbortSignal): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    signal.addEventListener('abort', () => this.#inbox.wake(), { once: true });
+    while (!signal.aborted) {
+      await Promise.race([this.#leading, stopped]);
+      await this.#dispatcher.room(signal);
+      const timer = this.#wakeWhenDue();
+      const arrivals = signal.aborted ? [] : await this.#inbox.take(BATCH);
+      if (timer !== null) clearTimeout(timer);
+      const generation = this.#generation;
+      for (let pause = 50; generation === this.#generation; pause = Math.min(pause * 2, 5_000)) {
+        try {
+          // When stopping, what waits for the application's own UPDATE goes out as it is.
+          await this.#pass(arrivals, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
+          break;
+        } catch (error) {
+          this.#log.error({ reason: errorMessage(error), retryInMs: pause }, 'a transaction cannot be shaped yet; nothing is skipped');
+          this.#observer.stalled = `a transaction cannot be shaped: ${errorMessage(error)}`;
+          if (signal.aborted) return;
+          await delay(pause, signal);
+        }
+      }
+      this.#observer.stalled = null;
+    }
+  }
+
+  async #pass(arrivals: readonly Arrival[], now: number): Promise<void> {
+    const saved = new Set<string>();
+    for (const { transaction } of arrivals) for (const id of savedWebhooks(transaction)) saved.add(id);
+    if (saved.size > 0) await this.#registry.saved(saved);
+    const outputs = await this.#shaper.shape(arrivals, this.#systemId, now);
+    for (const output of outputs) this.#put(output);
+    for (const { entry } of arrivals) this.#ledger.close(entry);
+    this.#metrics.transactions.inc(arrivals.length);
+  }
+
+  #put(output: Output<Entry>): void {
+    const { entry } = output;
+    switch (output.kind) {
+      case 'notify':
+        this.#metrics.notifications.inc({ kind: output.notification.updateType ?? 'channel' });
+        entry.pending += 1;
+        this.#dispatcher.deliver(output.notification, () => this.#ledger.settle(entry));
+        return;
+      case 'hold':
+        entry.pending += 1;
+        return;
+      case 'release':
+        this.#ledger.settle(entry);
+        return;
+      case 'control': {
+        const { verify, retry } = output.request;
+        if (typeof verify === 'string') this.#registry.verify(verify);
+        if (typeof retry === 'string') this.#dispatcher.endpoint(retry)?.wake();
+      }
+    }
+  }
+
+  #wakeWhenDue(): NodeJS.Timeout | null {
+    const due = this.#shaper.nextDueAt;
+    return due === null ? null : setTimeout(() => this.#inbox.wake(), Math.max(0, due - performance.now()));
+  }
+
+  async #onLeading(identity: SystemIdentity, fresh: boolean): Promise<void> {
+    if (fresh) {
+      this.#generation += 1;
+      this.#systemId = identity.systemId;
+      this.#shaper.reset();
+      await this.#dispatcher.abandon();
+      this.#directory.clear();
+      for (const entity of DIRECTORY_ENTITIES) {
+        for (const row of await this.#source.newest(entity, DIRECTORY_LIMIT)) this.#directory.put(entity, row);
+      }
+      await this.#observer.observe();
+      await this.#registry.load();
+      if (await resumeResync(this.#pool)) this.#log.warn('every channel is announced again, because a slot was lost');
+    }
+    this.#observer.state = 'streaming';
+    this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
+    this.#lead();
+  }
+
+  async #onStandby(): Promise<void> {
+    if (this.#observer.state === 'standby') return;
+    this.#observer.state = 'standby';
+    this.#generation += 1;
+    this.#leading = this.#newLeading();
+    this.#registry.close();
+    this.#shaper.reset();
+    await this.#dispatcher.abandon();
+    this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
+  }
+
+  #onFault(reason: string): void {
+    this.#observer.state = 'reconnecting';
+    this.#observer.reason = reason;
+    this.#metrics.reconnects.inc();
+    this.#log.warn({ reason }, 'the replication stream broke; it is begun again from the slot');
+  }
+
+  async #onSlotLost(error: SlotLostError): Promise<void> {
+    this.#observer.state = 'reconnecting';
+    this.#observer.reason = error.message;
+    if (this.#config.ON_SLOT_LOST === 'stop') {
+      throw new PreconditionError(`${error.message}; changes since are lost to webhooks. ON_SLOT_LOST is stop: run slackchat-bridge setup, then resync the endpoints`);
+    }
+    this.#log.error({ reason: error.message }, 'the slot is lost: a new one is made, and every channel is announced to every endpoint');
+    await replaceSlot(this.#pool, this.#config.SLOT_NAME, this.#names);
+  }
+
+  /** Our own connection died without the server noticing: its walsender still holds the slot. */
+  async #endOwn(pid: number): Promise<boolean> {
+    const result = await this.#pool.query<{ ended: string | null }>(
+      `SELECT pg_terminate_backend(active_pid) AS ended FROM pg_replication_slots WHERE slot_name = $1 AND active_pid = $2`,
+      [this.#config.SLOT_NAME, pid],
+    );
+    return result.rows.length > 0;
+  }
+
+  async #openAdmin(): Promise<AdminServer | null> {
+    const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN } = this.#config;
+    if (ADMIN_PORT === null) return null;
+    const options = { host: ADMIN_HOST, port: ADMIN_PORT, token: ADMIN_TOKEN ?? null };
+    try {
+      const admin = await AdminServer.listen(options, this.#observer);
+      this.#log.info({ host: ADMIN_HOST, port: admin.port }, 'admin listening');
+      return admin;
+    } catch (error) {
+      await this.#pool.end();
+      throw new PreconditionError(`the admin port cannot be opened (ADMIN_HOST, ADMIN_PORT): ${errorMessage(error)}`);
+    }
+  }
+
+  #newLeading(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#lead = resolve;
+    });
+  }
+
+  #inBackground(what: string, work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#log.error({ reason: errorMessage(error) }, `${what} failed`));
+  }
+}
+
+const ANOMALIES = {
+  no_old_row: 'the WAL does not show what a deleted message was: its table lost its replica identity; run slackchat-bridge setup',
+  unknown_channel: 'a message\'s channel or chat type is not in the database any more: its chat type is sent as null',
+} as const;
+
+/** Webhooks that someone else than the bridge wrote in this transaction. */
+function savedWebhooks(transaction: Transaction): readonly string[] {
+  const { changes } = transaction;
+  if (changes.some((change) => change.kind === 'control' && change.content === '{"own":true}')) return [];
+  return changes.flatMap((change) => {
+    const id = change.kind === 'row' && change.entity === 'webhook' ? (change.after ?? change.before)['id'] : null;
+    return typeof id === 'string' ? [id] : [];
+  });
+}

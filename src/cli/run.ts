@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { Bridge } from '../bridge.js';
+import { bridgeConfig } from '../config.js';
+import { createLogger } from '../log.js';
+import { environmentWith, envFileOption } from './environment.js';
+import { setUp } from './setup.js';
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('run the bridge')
+    .option('--setup', 'first bring the database up to date, as the setup command does')
+    .addOption(envFileOption())
+    .action(async (options: { readonly setup?: boolean; readonly envFile?: string }) => {
+      const config = bridgeConfig(environmentWith(options.envFile));
+      const log = createLogger(config.LOG_LEVEL);
+      const stop = new AbortController();
+      const onSignal = (signal: NodeJS.Signals): void => {
+        if (stop.signal.aborted) {
+          log.warn({ signal }, 'second signal: ending at once; what was not confirmed is sent again at the next start');
+          process.exit(1);
+        }
+        log.info({ signal }, 'signal received');
+        stop.abort();
+      };
+      process.on('SIGTERM', onSignal);
+      process.on('SIGINT', onSignal);
+      if (options.setup === true) await setUp(config, (line) => log.info({ step: line }, 'setup'));
+      const bridge = await Bridge.open(config, log, stop.signal);
+      if (bridge !== null) await bridge.run(stop.signal);
+    });
+}

@@ -1,0 +1,64 @@
+import { Command } from 'commander';
+import { databaseConfig, type DatabaseConfig } from '../config.js';
+import { connectionConfig } from '../database.js';
+import { slackchatMapping } from '../mapping.js';
+import { applyStep, openSetupSession, printStep } from '../setup/apply.js';
+import { inspect, type Names } from '../setup/inspect.js';
+import { planGrants, planSetup, type Step } from '../setup/plan.js';
+import { environmentWith, envFileOption } from './environment.js';
+
+interface Options {
+  readonly print?: boolean;
+  readonly grant?: string;
+  readonly envFile?: string;
+}
+
+export function setupCommand(): Command {
+  return new Command('setup')
+    .description('create, or bring up to date, the schema, functions, publication, replica identities and slot')
+    .option('--print', 'write the SQL that is missing, and change nothing')
+    .option('--grant <role>', 'also give this role what it needs to run the bridge')
+    .addOption(envFileOption())
+    .action(async (options: Options) => {
+      const config = databaseConfig(environmentWith(options.envFile));
+      const write = (line: string): void => void process.stdout.write(`${line}\n`);
+      if (options.print === true) await print(config, options.grant, write);
+      else if ((await setUp(config, (title) => write(`made: ${title}`), options.grant)) === 0) write('nothing to do: the database is set up');
+    });
+}
+
+export function namesOf(config: DatabaseConfig): Names {
+  const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX);
+  return { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
+}
+
+/** @returns how many steps there were to do */
+export async function setUp(config: DatabaseConfig, done: (title: string) => void, grant?: string): Promise<number> {
+  const session = await openSetupSession(await connectionConfig(config.environment, 'slackchat-bridge setup'));
+  try {
+    const steps = await missing(config, session.client, grant);
+    for (const step of steps) {
+      await applyStep(session.client, step);
+      done(step.title);
+    }
+    return steps.length;
+  } finally {
+    await session.close();
+  }
+}
+
+async function print(config: DatabaseConfig, grant: string | undefined, write: (text: string) => void): Promise<void> {
+  const session = await openSetupSession(await connectionConfig(config.environment, 'slackchat-bridge setup'));
+  try {
+    const steps = await missing(config, session.client, grant);
+    write(steps.length === 0 ? '-- nothing to do: the database is set up' : steps.map(printStep).join('\n'));
+  } finally {
+    await session.close();
+  }
+}
+
+async function missing(config: DatabaseConfig, client: Parameters<typeof inspect>[0], grant: string | undefined): Promise<readonly Step[]> {
+  const names = namesOf(config);
+  const steps = planSetup(await inspect(client, names), names);
+  return grant === undefined ? steps : [...steps, planGrants(grant, names)];
+}

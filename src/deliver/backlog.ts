@@ -1,0 +1,318 @@
+import { errorMessage } from '../errors.js';
+import type { Lsn } from '../lsn.js';
+import { delay } from '../time.js';
+
+/** What of a notification a delivery needs; the same whether it comes from the stream or from its row. */
+export interface Note {
+  readonly notificationId: string;
+  readonly lsn: Lsn;
+  readonly seq: number;
+  readonly channelId: string;
+  readonly body: string;
+}
+
+/** One notification on its way to one endpoint. Times are milliseconds since 1970. */
+export interface Delivery {
+  readonly note: Note;
+  readonly lane: string;
+  /** from the stream and ordered by the lanes in memory; otherwise from its row */
+  readonly direct: boolean;
+  readonly queuedAt: number;
+  readonly committedAt: number | null;
+  /** lets the ledger's entry go; once */
+  settle: (() => void) | null;
+  attempts: number;
+  firstAttemptAt: number | null;
+  lastStatus: number | null;
+  lastError: string | null;
+  nextAttemptAt: number | null;
+  /** it has a row, or is about to have one */
+  stored: boolean;
+}
+
+/** A row of slackchat_bridge.deliveries. */
+export interface ParkedNote extends Note {
+  readonly lane: string;
+  readonly attempts: number;
+  readonly firstAttemptAt: number | null;
+  readonly lastStatus: number | null;
+  readonly lastError: string | null;
+  readonly nextAttemptAt: number | null;
+}
+
+export type DueNote = ParkedNote & { readonly parkedAt: number };
+
+export type ParkedOutcome =
+  | { readonly kind: 'delivered' | 'dropped'; readonly notificationId: string; readonly lane: string }
+  | {
+      readonly kind: 'retry' | 'dead';
+      readonly notificationId: string;
+      readonly lane: string;
+      readonly status: number | null;
+      readonly reason: string;
+      readonly attempts: number;
+      readonly nextAttemptAt: number;
+    };
+
+export interface Except {
+  readonly notificationIds: readonly string[];
+  readonly lanes: readonly string[];
+}
+
+/** slackchat_bridge.deliveries, as a backlog needs it. Its calls for one endpoint never overlap. */
+export interface Parking {
+  park(webhookId: string, notes: readonly ParkedNote[]): Promise<void>;
+  due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean): Promise<readonly DueNote[]>;
+  /** @returns the lanes in which nothing waits any more */
+  finish(webhookId: string, outcomes: readonly ParkedOutcome[]): Promise<readonly string[]>;
+  /** @returns how many are dead now */
+  expire(webhookId: string, parkedBefore: number, reason: string): Promise<number>;
+  nextDueAt(webhookId: string, except: Except): Promise<number | null>;
+  /** @returns null when more than `limit` deliveries wait */
+  lanes(webhookId: string, limit: number): Promise<readonly string[] | null>;
+}
+
+/** What the endpoint tells its backlog. */
+export interface BacklogHost {
+  /** how many requests may be under way; 0: not now */
+  allowed(): number;
+  /** when that can change by itself; null: it cannot */
+  allowedAt(): number | null;
+  /** nothing but a probe is allowed: it should not be the same bad delivery every time */
+  probing(): boolean;
+  /** lanes with something direct under way, which parked ones must not overtake */
+  busyLanes(): readonly string[];
+  /** something is due: take it with `next` */
+  onDue(): void;
+  onParked(count: number): void;
+  onDead(count: number): void;
+  onStoreFault(reason: string): void;
+}
+
+/** Of so many deliveries the lanes are remembered one by one; beyond, all lanes count as parked. */
+const LANES_LIMIT = 1_000;
+const WRITE_BATCH = 500;
+const LOAD_LIMIT = 256;
+
+/** What is parked of one endpoint: written in batches, brought back when due. */
+export class Backlog {
+  readonly #webhookId: string;
+  readonly #parking: Parking;
+  readonly #host: BacklogHost;
+  readonly #maxAgeMs: number;
+  /** brought back and not finished, by notification id */
+  readonly #loaded = new Map<string, Delivery>();
+  #due: Delivery[] = [];
+  #outbox: Delivery[] = [];
+  #outcomes: ParkedOutcome[] = [];
+  /** null: every lane */
+  #lanes: Set<string> | null;
+  #writing: Promise<void> | null = null;
+  #pumpAt = 0;
+  #timer: NodeJS.Timeout | null = null;
+  #draining = false;
+  #closed = false;
+
+  /** @param lanes in which something is parked; null: too many to name */
+  constructor(webhookId: string, parking: Parking, host: BacklogHost, maxAgeMs: number, lanes: readonly string[] | null) {
+    this.#webhookId = webhookId;
+    this.#parking = parking;
+    this.#host = host;
+    this.#maxAgeMs = maxAgeMs;
+    this.#lanes = lanes === null ? null : new Set(lanes);
+  }
+
+  /** What comes for this lane has to go behind what is parked in it. */
+  holds(lane: string): boolean {
+    return this.#lanes === null || this.#lanes.has(lane);
+  }
+
+  /** Not written yet. */
+  get pending(): number {
+    return this.#outbox.length;
+  }
+
+  add(delivery: Delivery): void {
+    delivery.stored = true;
+    this.#outbox.push(delivery);
+    this.#lanes?.add(delivery.lane);
+    if (this.#lanes !== null && this.#lanes.size > LANES_LIMIT) this.#lanes = null;
+    this.#kick();
+  }
+
+  /** From here on everything is parked, until little is left. */
+  holdAll(): void {
+    this.#lanes = null;
+  }
+
+  record(outcome: ParkedOutcome): void {
+    this.#outcomes.push(outcome);
+    this.#kick();
+  }
+
+  next(): Delivery | undefined {
+    return this.#due.shift();
+  }
+
+  /** More may be sent than before, or the rows were changed by hand. */
+  wake(changedByHand: boolean): void {
+    if (changedByHand) this.#lanes = null;
+    if (changedByHand || this.#lanes?.size !== 0) {
+      this.#pumpAt = 0;
+      this.#kick();
+    }
+  }
+
+  /** Something was finished: there may be room for more. */
+  refill(): void {
+    if (this.#due.length === 0 && this.#lanes?.size !== 0) this.#kick();
+  }
+
+  /** Brings nothing back any more. */
+  drain(): void {
+    this.#draining = true;
+    for (const { note } of this.#due) this.#loaded.delete(note.notificationId);
+    this.#due = [];
+    this.#setTimer(null);
+  }
+
+  /** Resolves when everything is written. */
+  async flush(): Promise<void> {
+    while (!this.#closed && (this.#writing !== null || this.#outbox.length > 0 || this.#outcomes.length > 0)) {
+      this.#kick();
+      await this.#writing;
+    }
+  }
+
+  /** Writes nothing more. @returns what was not written */
+  async close(): Promise<readonly Delivery[]> {
+    this.#closed = true;
+    this.drain();
+    const rest = this.#outbox;
+    this.#outbox = [];
+    this.#outcomes = [];
+    await this.#writing;
+    return rest;
+  }
+
+  #kick(): void {
+    if (this.#closed || this.#writing !== null) return;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = null;
+      if (this.#outbox.length > 0 || this.#outcomes.length > 0) this.#kick();
+    });
+  }
+
+  /** The only place that touches the rows: parks first, then notes outcomes, then looks for what is due. */
+  async #write(): Promise<void> {
+    // What happens in one turn of the event loop goes into one statement.
+    await Promise.resolve();
+    for (let pause = 50; !this.#closed; ) {
+      try {
+        if (this.#outbox.length > 0) await this.#writeOutbox();
+        else if (this.#outcomes.length > 0) await this.#writeOutcomes();
+        else {
+          await this.#pump();
+          if (this.#outbox.length === 0 && this.#outcomes.length === 0) return;
+        }
+        pause = 50;
+      } catch (error) {
+        this.#host.onStoreFault(errorMessage(error));
+        await delay(pause);
+        pause = Math.min(pause * 2, 5_000);
+      }
+    }
+  }
+
+  async #writeOutbox(): Promise<void> {
+    const batch = this.#outbox.slice(0, WRITE_BATCH);
+    const rows = batch.map(({ note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt }) => ({
+      ...note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt,
+    }));
+    await this.#parking.park(this.#webhookId, rows);
+    if (this.#closed) return;
+    this.#outbox = this.#outbox.slice(batch.length);
+    for (const delivery of batch) settle(delivery);
+    this.#host.onParked(batch.length);
+    this.#pumpAt = 0;
+  }
+
+  async #writeOutcomes(): Promise<void> {
+    const batch = this.#outcomes.slice(0, WRITE_BATCH);
+    const freed = await this.#parking.finish(this.#webhookId, batch);
+    this.#outcomes = this.#outcomes.slice(batch.length);
+    for (const { notificationId } of batch) this.#loaded.delete(notificationId);
+    // What came for the lane meanwhile is about to be parked in it.
+    const again = new Set(this.#outbox.map((delivery) => delivery.lane));
+    for (const lane of freed) if (!again.has(lane)) this.#lanes?.delete(lane);
+    this.#pumpAt = 0;
+  }
+
+  /** Loads what is due, as far as there is room. */
+  async #pump(): Promise<void> {
+    if (this.#draining || this.#lanes?.size === 0) return;
+    const allowed = this.#host.allowed();
+    if (allowed === 0) {
+      this.#setTimer(this.#host.allowedAt());
+      return;
+    }
+    const room = Math.min(allowed * 2, LOAD_LIMIT) - this.#loaded.size;
+    if (room <= 0) return;
+    const now = Date.now();
+    if (now < this.#pumpAt) {
+      this.#setTimer(this.#pumpAt);
+      return;
+    }
+    const probing = this.#host.probing();
+    if (probing) {
+      const expired = await this.#parking.expire(this.#webhookId, now - this.#maxAgeMs, 'the endpoint did not recover in time');
+      if (expired > 0) this.#host.onDead(expired);
+    }
+    for (const row of await this.#parking.due(this.#webhookId, room, this.#except(), probing)) this.#load(row);
+    if (this.#due.length < room) {
+      this.#pumpAt = (await this.#parking.nextDueAt(this.#webhookId, this.#except())) ?? now + 60_000;
+      if (this.#lanes === null && !probing) await this.#nameLanes();
+      this.#setTimer(this.#pumpAt);
+    }
+    if (this.#due.length > 0) this.#host.onDue();
+  }
+
+  #except(): Except {
+    return { notificationIds: [...this.#loaded.keys()], lanes: this.#host.busyLanes() };
+  }
+
+  #load(row: DueNote): void {
+    const { notificationId, lsn, seq, channelId, body, lane, attempts, firstAttemptAt, parkedAt } = row;
+    const delivery: Delivery = {
+      note: { notificationId, lsn, seq, channelId, body },
+      lane, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
+      lastStatus: null, lastError: null, nextAttemptAt: null, stored: true,
+    };
+    this.#loaded.set(notificationId, delivery);
+    this.#due.push(delivery);
+  }
+
+  /** Little is left: from here on only its lanes go through the rows, the others are direct again. */
+  async #nameLanes(): Promise<void> {
+    const lanes = await this.#parking.lanes(this.#webhookId, LANES_LIMIT);
+    if (lanes === null || this.#host.probing()) return;
+    const loaded = [...this.#loaded.values()].map((delivery) => delivery.lane);
+    this.#lanes = new Set([...lanes, ...loaded, ...this.#outbox.map((delivery) => delivery.lane)]);
+  }
+
+  #setTimer(at: number | null): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (at === null || this.#closed || this.#draining) return;
+    this.#timer = setTimeout(() => {
+      this.#host.onDue();
+      this.#kick();
+    }, Math.min(Math.max(1, at - Date.now()), 60_000));
+  }
+}
+
+/** Lets go of the ledger's entry. */
+export function settle(delivery: Delivery): void {
+  delivery.settle?.();
+  delivery.settle = null;
+}

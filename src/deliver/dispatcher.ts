@@ -1,0 +1,148 @@
+import { delay } from '../time.js';
+import type { Notification, Webhook } from '../types.js';
+import type { Parking } from './backlog.js';
+import { Endpoint, type EndpointEvents, type EndpointOptions } from './endpoint.js';
+
+/** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked. */
+const QUEUE_LIMIT = 2_000;
+const SWEEP_MS = 500;
+/** A notification's own objects, beside its text. */
+const OVERHEAD_BYTES = 512;
+const LANES_LIMIT = 1_000;
+
+/** Fans notifications out to the endpoints that want them, and knows when all have them. */
+export class Dispatcher {
+  readonly #options: EndpointOptions;
+  readonly #parking: Parking;
+  readonly #events: EndpointEvents;
+  readonly #maxBytes: number;
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #sweeper: NodeJS.Timeout;
+  #bytes = 0;
+  #waiters: (() => void)[] = [];
+
+  constructor(options: EndpointOptions, parking: Parking, events: EndpointEvents, maxBytes: number) {
+    this.#options = options;
+    this.#parking = parking;
+    this.#events = events;
+    this.#maxBytes = maxBytes;
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get endpoints(): Iterable<Endpoint> {
+    return this.#endpoints.values();
+  }
+
+  endpoint(webhookId: string): Endpoint | undefined {
+    return this.#endpoints.get(webhookId);
+  }
+
+  /** Makes the endpoints what the table says. */
+  async apply(webhooks: readonly Webhook[]): Promise<void> {
+    const ids = new Set(webhooks.map((webhook) => webhook.id));
+    for (const [id, endpoint] of this.#endpoints) {
+      if (ids.has(id)) continue;
+      this.#endpoints.delete(id);
+      await endpoint.abandon();
+    }
+    for (const webhook of webhooks) {
+      const known = this.#endpoints.get(webhook.id);
+      if (known !== undefined) {
+        known.update(webhook);
+        continue;
+      }
+      const lanes = await this.#parking.lanes(webhook.id, LANES_LIMIT);
+      this.#endpoints.set(webhook.id, new Endpoint(webhook, this.#options, this.#parking, this.#events, lanes));
+    }
+  }
+
+  /** @param release called once every endpoint that wants it has it, delivered or parked */
+  deliver(notification: Notification, release: () => void): void {
+    const wanting = [...this.#endpoints.values()].filter((endpoint) => endpoint.active && wants(endpoint.webhook, notification));
+    let pending = wanting.length;
+    if (pending === 0) {
+      release();
+      return;
+    }
+    const bytes = notification.body.length + OVERHEAD_BYTES;
+    this.#bytes += bytes;
+    const settled = (): void => {
+      pending -= 1;
+      if (pending > 0) return;
+      this.#bytes -= bytes;
+      release();
+      this.#wakeWaiters();
+    };
+    const { id: notificationId, lsn, seq, channelId, body } = notification;
+    const note = { notificationId, lsn, seq, channelId, body };
+    for (const endpoint of wanting) endpoint.accept(note, laneOf(endpoint.webhook, notification), notification.committedAt, settled);
+  }
+
+  /** Resolves when more may be taken in. */
+  async room(signal: AbortSignal): Promise<void> {
+    while (this.#full() && !signal.aborted) {
+      // Rather rows than memory: what waits for slow endpoints is parked.
+      if (this.#bytes > this.#maxBytes) for (const endpoint of this.#endpoints.values()) endpoint.relieve();
+      await new Promise<void>((resolve) => {
+        this.#waiters.push(resolve);
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+  }
+
+  /** Sends what is in memory until the deadline, then parks the rest. */
+  async drain(deadlineMs: number): Promise<void> {
+    const deadline = Date.now() + deadlineMs;
+    const all = [...this.#endpoints.values()];
+    for (const endpoint of all) endpoint.drain();
+    // Half of the time is for sending; parking what is left must fit in as well.
+    while (Date.now() < deadline - deadlineMs / 2 && all.some((endpoint) => endpoint.unsettled > 0 || endpoint.inFlight > 0)) await delay(10);
+    await Promise.race([Promise.all(all.map((endpoint) => endpoint.close())), delay(Math.max(0, deadline - Date.now()))]);
+  }
+
+  /** Forgets everything in memory: another instance has it now. */
+  async abandon(): Promise<void> {
+    const all = [...this.#endpoints.values()];
+    this.#endpoints.clear();
+    await Promise.all(all.map((endpoint) => endpoint.abandon()));
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+  }
+
+  #full(): boolean {
+    if (this.#bytes > this.#maxBytes) return true;
+    for (const endpoint of this.#endpoints.values()) if (endpoint.queued > QUEUE_LIMIT) return true;
+    return false;
+  }
+
+  #sweep(): void {
+    const now = Date.now();
+    for (const endpoint of this.#endpoints.values()) endpoint.sweep(now);
+    this.#wakeWaiters();
+  }
+
+  #wakeWaiters(): void {
+    if (this.#waiters.length === 0 || this.#full()) return;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+}
+
+/** Whether this endpoint asked for such a notification. */
+export function wants(webhook: Webhook, notification: Notification): boolean {
+  if (notification.webhookId !== null) return notification.webhookId === webhook.id;
+  if (webhook.chatTypes !== null && (notification.chatType === null || !webhook.chatTypes.includes(notification.chatType))) return false;
+  return notification.updateType === null || webhook.updateTypes === null || webhook.updateTypes.includes(notification.updateType);
+}
+
+/** What keeps its order: a message's deliveries, or a channel's. */
+export function laneOf(webhook: Webhook, notification: Notification): string {
+  return webhook.ordering === 'channel' || notification.messageId === null ? `channel:${notification.channelId}` : `message:${notification.messageId}`;
+}

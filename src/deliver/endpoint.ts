@@ -1,0 +1,303 @@
+import type { Outcome, Webhook } from '../types.js';
+import { EndpointClient } from './attempt.js';
+import { Backlog, settle, type BacklogHost, type Delivery, type Note, type Parking } from './backlog.js';
+import type { Egress } from './egress.js';
+import { Lanes } from './lanes.js';
+import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
+import { Signer } from './signature.js';
+
+export interface EndpointEvents {
+  /** @param ms the attempt's duration; @param committedAt of one that comes straight from the stream, milliseconds since 1970 */
+  attempted(webhook: Webhook, note: Note, outcome: Outcome, attempt: number, ms: number, committedAt: number | null): void;
+  parked(webhook: Webhook, count: number): void;
+  dead(webhook: Webhook, count: number): void;
+  /** it fails as a whole */
+  failing(webhook: Webhook, reason: string): void;
+  recovered(webhook: Webhook): void;
+  gone(webhook: Webhook, reason: string): void;
+  storeFault(webhook: Webhook, reason: string): void;
+}
+
+export interface EndpointOptions {
+  readonly timing: RetryTiming;
+  readonly timeoutMs: number;
+  readonly egress: Egress;
+  readonly token: string;
+  readonly userAgent: string;
+}
+
+/** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
+const SLOW_MS = 2_000;
+
+/**
+ * One endpoint: sends what its lanes allow and parks what must wait. Nothing is written for what
+ * succeeds at first.
+ */
+export class Endpoint {
+  readonly #options: EndpointOptions;
+  readonly #events: EndpointEvents;
+  readonly #breaker: Breaker;
+  readonly #backlog: Backlog;
+  readonly #lanes = new Lanes<Delivery>();
+  /** from the stream and under way, parked meanwhile or not */
+  readonly #direct = new Set<Delivery>();
+  #webhook: Webhook;
+  #client: EndpointClient | null = null;
+  #signer: Signer | null = null;
+  #inFlight = 0;
+  #turn = 0;
+  #closed = false;
+
+  /** @param parkedLanes in which something is parked; null: too many to name */
+  constructor(webhook: Webhook, options: EndpointOptions, parking: Parking, events: EndpointEvents, parkedLanes: readonly string[] | null) {
+    this.#webhook = webhook;
+    this.#options = options;
+    this.#events = events;
+    this.#breaker = new Breaker(options.timing);
+    const host: BacklogHost = {
+      allowed: () => (this.active ? this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) : 0),
+      allowedAt: () => this.#breaker.probeAt,
+      probing: () => this.#breaker.open,
+      busyLanes: () => [...this.#direct].map((delivery) => delivery.lane),
+      onDue: () => this.#run(),
+      onParked: (count) => this.#events.parked(this.#webhook, count),
+      onDead: (count) => this.#events.dead(this.#webhook, count),
+      onStoreFault: (reason) => this.#events.storeFault(this.#webhook, reason),
+    };
+    this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, parkedLanes);
+    this.#equip(null);
+    this.#backlog.wake(false);
+  }
+
+  get webhook(): Webhook {
+    return this.#webhook;
+  }
+
+  /** Notifications go here. */
+  get active(): boolean {
+    return this.#webhook.enabled && this.#webhook.verified && !this.#closed;
+  }
+
+  get failing(): boolean {
+    return this.#breaker.open;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Waiting in memory to be sent. */
+  get queued(): number {
+    return this.#lanes.queued;
+  }
+
+  /** In memory and neither delivered nor parked. */
+  get unsettled(): number {
+    return this.#lanes.queued + [...this.#direct].filter((delivery) => !delivery.stored).length + this.#backlog.pending;
+  }
+
+  /** The row was changed, or a verification ended. */
+  update(webhook: Webhook): void {
+    const before = this.#webhook;
+    this.#webhook = webhook;
+    this.#equip(before);
+    if (!this.active) this.#parkQueued();
+    this.#run();
+    this.#backlog.wake(false);
+  }
+
+  /** @param release called once it is delivered, parked, or wanted no more */
+  accept(note: Note, lane: string, committedAt: number, release: () => void): void {
+    const delivery: Delivery = {
+      note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(),
+      attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, stored: false,
+    };
+    if (this.#closed) {
+      settle(delivery);
+    } else if (this.#backlog.holds(lane)) {
+      this.#backlog.add(delivery);
+    } else {
+      this.#lanes.push(lane, delivery);
+      this.#run();
+    }
+  }
+
+  /** The rows were changed by hand. What is in memory goes behind them. */
+  wake(): void {
+    this.#parkQueued();
+    this.#backlog.wake(true);
+  }
+
+  /** Parks what has been on its way for too long. To be called a few times a second. */
+  sweep(now: number): void {
+    for (const delivery of this.#direct) {
+      if (delivery.stored || now - delivery.queuedAt < SLOW_MS) continue;
+      // Should the process die now, it is tried again when this attempt would have ended.
+      delivery.nextAttemptAt = now + this.#options.timeoutMs + 1_000;
+      this.#parkLane(delivery);
+    }
+    for (const head of this.#lanes.heads()) {
+      if (now - head.queuedAt < SLOW_MS) continue;
+      this.#parkQueued();
+      break;
+    }
+  }
+
+  /** What waits goes into rows, and so does what comes, until little is left of them. */
+  #parkQueued(): void {
+    const waiting = this.#lanes.cutAll();
+    if (waiting.length > 0) this.#backlog.holdAll();
+    for (const delivery of waiting) this.#backlog.add(delivery);
+  }
+
+  /** Memory is short: nothing waits in it any more. */
+  relieve(): void {
+    this.#parkQueued();
+  }
+
+  /** It is gone: what waits in memory is dropped. @returns how many that were */
+  async discard(disabled: Webhook): Promise<number> {
+    const waiting = this.#lanes.cutAll();
+    for (const delivery of waiting) settle(delivery);
+    this.update(disabled);
+    // What is being written must have its row before all rows are deleted.
+    await this.#backlog.flush();
+    return waiting.length;
+  }
+
+  /** No more parked ones are brought back; what is in memory goes on. */
+  drain(): void {
+    this.#backlog.drain();
+  }
+
+  /** Parks all that is not delivered and ends the connections. */
+  async close(): Promise<void> {
+    this.#backlog.drain();
+    for (const delivery of this.#direct) if (!delivery.stored) this.#parkLane(delivery);
+    this.#parkQueued();
+    await this.#backlog.flush();
+    await this.abandon();
+  }
+
+  /** Forgets what is in memory, delivered or not. @returns how many that were */
+  async abandon(): Promise<number> {
+    this.#closed = true;
+    const direct = [...this.#direct].filter((delivery) => !delivery.stored);
+    const unwritten = [...this.#lanes.cutAll(), ...direct, ...(await this.#backlog.close())];
+    for (const delivery of unwritten) settle(delivery);
+    await this.#client?.destroy();
+    return unwritten.length;
+  }
+
+  #equip(before: Webhook | null): void {
+    const { endpoint, maxInFlight, secret } = this.#webhook;
+    if (before === null || before.secret !== secret) this.#signer = secret === null ? null : new Signer(secret);
+    if (before !== null && before.endpoint === endpoint && before.maxInFlight === maxInFlight) return;
+    const old = this.#client;
+    try {
+      this.#client = new EndpointClient(endpoint, maxInFlight, this.#options.timeoutMs, this.#options.egress);
+    } catch {
+      // The table's constraint lets some texts pass that are no URL; every attempt says so.
+      this.#client = null;
+    }
+    old?.destroy().catch(() => undefined);
+  }
+
+  #run(): void {
+    if (!this.active) return;
+    while (this.#inFlight < this.#breaker.allowed(this.#webhook.maxInFlight, Date.now())) {
+      const delivery = this.#take();
+      if (delivery === undefined) break;
+      this.#send(delivery);
+    }
+    this.#backlog.refill();
+  }
+
+  /** Live ones and parked ones take turns, so that neither starves the other. */
+  #take(): Delivery | undefined {
+    this.#turn ^= 1;
+    return this.#turn === 0 ? (this.#backlog.next() ?? this.#lanes.next()) : (this.#lanes.next() ?? this.#backlog.next());
+  }
+
+  #send(delivery: Delivery): void {
+    this.#inFlight += 1;
+    if (delivery.direct) this.#direct.add(delivery);
+    const started = performance.now();
+    const finished = (outcome: Outcome): void => this.#finished(delivery, outcome, performance.now() - started);
+    if (this.#client === null) {
+      queueMicrotask(() => finished({ kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null }));
+      return;
+    }
+    const { notificationId, body: json } = delivery.note;
+    const body = withToken(json, this.#webhook.token ?? this.#options.token);
+    const timestamp = Math.floor(Date.now() / 1000);
+    const headers: Record<string, string> = {
+      'content-type': 'application/json',
+      'user-agent': this.#options.userAgent,
+      'webhook-id': notificationId,
+      'webhook-timestamp': String(timestamp),
+    };
+    if (this.#signer !== null) headers['webhook-signature'] = this.#signer.sign(notificationId, timestamp, body);
+    this.#client.send({ headers, body }, ({ outcome }) => finished(outcome));
+  }
+
+  #finished(delivery: Delivery, outcome: Outcome, ms: number): void {
+    this.#inFlight -= 1;
+    this.#direct.delete(delivery);
+    if (this.#closed) return;
+    const now = Date.now();
+    delivery.attempts += 1;
+    delivery.firstAttemptAt ??= now - Math.round(ms);
+    this.#events.attempted(this.#webhook, delivery.note, outcome, delivery.attempts, ms, delivery.committedAt);
+    if (outcome.kind === 'delivered') this.#delivered(delivery);
+    else if (outcome.kind === 'failed') this.#failed(delivery, outcome, now);
+    else {
+      settle(delivery);
+      this.#events.gone(this.#webhook, outcome.reason);
+    }
+    if (delivery.direct) this.#lanes.done(delivery.lane);
+    this.#run();
+  }
+
+  #delivered(delivery: Delivery): void {
+    if (delivery.stored) this.#backlog.record({ kind: 'delivered', notificationId: delivery.note.notificationId, lane: delivery.lane });
+    else settle(delivery);
+    if (!this.#breaker.succeeded()) return;
+    this.#events.recovered(this.#webhook);
+    this.#backlog.wake(false);
+  }
+
+  #failed(delivery: Delivery, { status, reason, retryAfterMs }: Failed, now: number): void {
+    const { lane, attempts } = delivery;
+    const outcome: Failed = { kind: 'failed', status, reason, retryAfterMs };
+    const { kind, at } = decideRetry(outcome, attempts, delivery.firstAttemptAt ?? now, now, this.#options.timing, Math.random());
+    const opened = this.#breaker.failed(lane, now, Math.random(), retryAfterMs);
+    const hadRow = delivery.stored;
+    if (!hadRow) {
+      delivery.lastStatus = status;
+      delivery.lastError = reason;
+      delivery.nextAttemptAt = at;
+      this.#parkLane(delivery);
+    }
+    if (hadRow || kind === 'dead') {
+      const { notificationId } = delivery.note;
+      this.#backlog.record({ kind, notificationId, lane, status, reason, attempts, nextAttemptAt: at });
+    }
+    if (kind === 'dead') this.#events.dead(this.#webhook, 1);
+    if (!opened) return;
+    this.#backlog.holdAll();
+    this.#parkQueued();
+    this.#events.failing(this.#webhook, reason);
+  }
+
+  /** The delivery and what waits behind it in its lane. */
+  #parkLane(delivery: Delivery): void {
+    this.#backlog.add(delivery);
+    for (const behind of this.#lanes.cut(delivery.lane)) this.#backlog.add(behind);
+  }
+}
+
+/** The token goes first, as in the application's own requests. */
+export function withToken(body: string, token: string): Buffer {
+  return Buffer.from(`{"token":${JSON.stringify(token)},${body.slice(1)}`);
+}

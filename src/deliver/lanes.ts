@@ -1,0 +1,80 @@
+/**
+ * Order: of each lane one item is under way at a time, the rest wait in the order in which they came.
+ * Lanes take turns. A pure state machine.
+ */
+export class Lanes<T> {
+  readonly #lanes = new Map<string, { queue: T[]; busy: boolean }>();
+  /** lanes with something to send and nothing under way, in turn */
+  #ready: string[] = [];
+  #turn = 0;
+  #queued = 0;
+
+  /** How many items wait. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  push(name: string, item: T): void {
+    let lane = this.#lanes.get(name);
+    if (lane === undefined) {
+      lane = { queue: [], busy: false };
+      this.#lanes.set(name, lane);
+    }
+    lane.queue.push(item);
+    this.#queued += 1;
+    if (!lane.busy && lane.queue.length === 1) this.#ready.push(name);
+  }
+
+  /** The next item that may go; its lane is busy until `done`. */
+  next(): T | undefined {
+    while (this.#turn < this.#ready.length) {
+      const lane = this.#lanes.get(this.#ready[this.#turn] ?? '');
+      this.#turn += 1;
+      if (this.#turn > 1024) {
+        this.#ready = this.#ready.slice(this.#turn);
+        this.#turn = 0;
+      }
+      // A lane that was cut meanwhile has nothing left.
+      if (lane === undefined || lane.busy || lane.queue.length === 0) continue;
+      lane.busy = true;
+      this.#queued -= 1;
+      return lane.queue.shift();
+    }
+    this.#ready = [];
+    this.#turn = 0;
+    return undefined;
+  }
+
+  /** What was under way in the lane is finished. */
+  done(name: string): void {
+    const lane = this.#lanes.get(name);
+    if (lane === undefined) return;
+    lane.busy = false;
+    if (lane.queue.length > 0) this.#ready.push(name);
+    else this.#lanes.delete(name);
+  }
+
+  /** Takes out what waits in one lane; what is under way stays. */
+  cut(name: string): readonly T[] {
+    const lane = this.#lanes.get(name);
+    if (lane === undefined) return [];
+    const items = lane.queue;
+    lane.queue = [];
+    this.#queued -= items.length;
+    if (!lane.busy) this.#lanes.delete(name);
+    return items;
+  }
+
+  /** Takes out everything that waits, lane by lane. */
+  cutAll(): readonly T[] {
+    return [...this.#lanes.keys()].flatMap((name) => this.cut(name));
+  }
+
+  /** The first that waits in each lane. */
+  *heads(): Iterable<T> {
+    for (const { queue } of this.#lanes.values()) {
+      const head = queue[0];
+      if (head !== undefined) yield head;
+    }
+  }
+}

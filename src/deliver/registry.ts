@@ -1,0 +1,120 @@
+import type { Webhook } from '../types.js';
+import type { Dispatcher } from './dispatcher.js';
+import { Verifier, type VerifierOptions } from './verify.js';
+
+/** slackchat_bridge.webhooks. Each write is marked as the bridge's own. */
+export interface WebhookTable {
+  all(): Promise<readonly Webhook[]>;
+  /** @returns false when the row is no longer what was challenged */
+  verified(webhook: Webhook): Promise<boolean>;
+  refused(webhook: Webhook, reason: string, stillVerified: boolean): Promise<boolean>;
+  failing(webhookId: string, reason: string): Promise<boolean>;
+  recovered(webhookId: string): Promise<boolean>;
+  /** @returns how many waiting deliveries were dropped */
+  disable(webhookId: string, reason: string): Promise<number>;
+}
+
+export interface RegistryEvents {
+  verified(webhook: Webhook): void;
+  refused(webhook: Webhook, reason: string, final: boolean): void;
+  disabled(webhook: Webhook, reason: string, dropped: number): void;
+  fault(webhook: Webhook, reason: string): void;
+}
+
+/** `last_error` is written no more often than this for each endpoint. */
+const NOTE_INTERVAL_MS = 30_000;
+
+/** Keeps the endpoints in step with their table, and the table with what became of them. */
+export class Registry {
+  readonly #table: WebhookTable;
+  readonly #dispatcher: Dispatcher;
+  readonly #events: RegistryEvents;
+  readonly #verifier: Verifier;
+  /** endpoints whose failure stands in the table: when it was written */
+  readonly #noted = new Map<string, number>();
+  #webhooks = new Map<string, Webhook>();
+
+  constructor(table: WebhookTable, dispatcher: Dispatcher, options: VerifierOptions, events: RegistryEvents) {
+    this.#table = table;
+    this.#dispatcher = dispatcher;
+    this.#events = events;
+    this.#verifier = new Verifier(options, {
+      verified: (webhook) => this.#verified(webhook),
+      refused: (webhook, reason, final) => this.#refused(webhook, reason, final),
+      fault: (webhook, reason) => this.#events.fault(webhook, reason),
+    });
+  }
+
+  /** Takes the table as it is now, and challenges what is not verified and not being challenged. */
+  async load(): Promise<void> {
+    const webhooks = await this.#table.all();
+    for (const id of this.#webhooks.keys()) if (!webhooks.some((webhook) => webhook.id === id)) this.#verifier.cancel(id);
+    this.#webhooks = new Map(webhooks.map((webhook) => [webhook.id, webhook]));
+    await this.#dispatcher.apply(webhooks);
+    for (const webhook of webhooks) {
+      if (webhook.enabled && !webhook.verified && !this.#verifier.running(webhook.id)) this.#verifier.request(webhook);
+    }
+  }
+
+  /** These rows were saved by someone else: unverified ones are challenged anew. */
+  async saved(webhookIds: ReadonlySet<string>): Promise<void> {
+    for (const id of webhookIds) this.#verifier.cancel(id);
+    await this.load();
+  }
+
+  /** Asked for by SQL. */
+  verify(webhookId: string): void {
+    const webhook = this.#webhooks.get(webhookId);
+    if (webhook !== undefined) this.#verifier.request(webhook);
+  }
+
+  /** Notes in the row why nothing arrives, or that it does again. */
+  async note(webhook: Webhook, failure: string | null, now: number): Promise<void> {
+    const notedAt = this.#noted.get(webhook.id);
+    if (failure === null) {
+      if (notedAt === undefined || now - notedAt < 1_000) return;
+      this.#noted.delete(webhook.id);
+      await this.#table.recovered(webhook.id);
+    } else if (notedAt === undefined || now - notedAt > NOTE_INTERVAL_MS) {
+      this.#noted.set(webhook.id, now);
+      await this.#table.failing(webhook.id, failure);
+    }
+  }
+
+  /** 410: nothing more goes there, and what waits is dropped. */
+  async gone(webhook: Webhook, reason: string): Promise<void> {
+    if (this.#webhooks.get(webhook.id)?.enabled !== true) return;
+    const disabled = { ...webhook, enabled: false };
+    this.#webhooks.set(webhook.id, disabled);
+    const endpoint = this.#dispatcher.endpoint(webhook.id);
+    const unwritten = (await endpoint?.discard(disabled)) ?? 0;
+    const dropped = await this.#table.disable(webhook.id, reason);
+    this.#events.disabled(webhook, reason, dropped + unwritten);
+  }
+
+  close(): void {
+    this.#verifier.close();
+  }
+
+  async #verified(webhook: Webhook): Promise<void> {
+    // In memory first: whoever sees the row verified may count on the next commit being delivered.
+    this.#set({ ...webhook, verified: true });
+    this.#noted.delete(webhook.id);
+    if (!(await this.#table.verified(webhook))) await this.load();
+    this.#events.verified(webhook);
+  }
+
+  async #refused(webhook: Webhook, reason: string, final: boolean): Promise<void> {
+    // One that was verified stays so until there is no hope left.
+    const stillVerified = webhook.verified && !final;
+    this.#set({ ...webhook, verified: stillVerified });
+    await this.#table.refused(webhook, reason, stillVerified);
+    this.#events.refused(webhook, reason, final);
+  }
+
+  #set(webhook: Webhook): void {
+    if (!this.#webhooks.has(webhook.id)) return;
+    this.#webhooks.set(webhook.id, webhook);
+    this.#dispatcher.endpoint(webhook.id)?.update(webhook);
+  }
+}

@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto';
+import { z } from 'zod';
+import { errorMessage } from '../errors.js';
+import type { Webhook } from '../types.js';
+import { EndpointClient, type Answer } from './attempt.js';
+import type { Egress } from './egress.js';
+
+export interface VerifierOptions {
+  readonly egress: Egress;
+  readonly timeoutMs: number;
+  readonly token: string;
+  readonly userAgent: string;
+  /** the first pause before another try; it grows fourfold */
+  readonly retryBaseMs: number;
+}
+
+export interface VerifierEvents {
+  /** Resolves when it is stored. */
+  verified(webhook: Webhook): Promise<void>;
+  /** @param final it is not tried again until the row is saved */
+  refused(webhook: Webhook, reason: string, final: boolean): Promise<void>;
+  fault(webhook: Webhook, reason: string): void;
+}
+
+/** With a base of one second: 1 s, 4 s, 16 s, 64 s, 256 s; some minutes in all. */
+const RETRIES = 5;
+
+interface Run {
+  readonly webhook: Webhook;
+  attempts: number;
+  timer: NodeJS.Timeout | null;
+  cancelled: boolean;
+}
+
+/** Challenges endpoints: one that does not echo a fresh random text gets nothing else. */
+export class Verifier {
+  readonly #options: VerifierOptions;
+  readonly #events: VerifierEvents;
+  readonly #runs = new Map<string, Run>();
+
+  constructor(options: VerifierOptions, events: VerifierEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /** Begins anew, also when one is under way: the row was saved again. */
+  request(webhook: Webhook): void {
+    this.cancel(webhook.id);
+    const run: Run = { webhook, attempts: 0, timer: null, cancelled: false };
+    this.#runs.set(webhook.id, run);
+    this.#attempt(run);
+  }
+
+  running(webhookId: string): boolean {
+    return this.#runs.has(webhookId);
+  }
+
+  cancel(webhookId: string): void {
+    const run = this.#runs.get(webhookId);
+    if (run === undefined) return;
+    run.cancelled = true;
+    if (run.timer !== null) clearTimeout(run.timer);
+    this.#runs.delete(webhookId);
+  }
+
+  close(): void {
+    for (const webhookId of [...this.#runs.keys()]) this.cancel(webhookId);
+  }
+
+  #attempt(run: Run): void {
+    this.#challenge(run).catch((error: unknown) => this.#events.fault(run.webhook, errorMessage(error)));
+  }
+
+  async #challenge(run: Run): Promise<void> {
+    const { webhook } = run;
+    const challenge = randomBytes(24).toString('hex');
+    const answer = await this.#post(webhook, challenge);
+    if (run.cancelled) return;
+    run.attempts += 1;
+    const { outcome } = answer;
+    if (outcome.kind === 'delivered' && echoes(answer.body, challenge)) {
+      this.#runs.delete(webhook.id);
+      await this.#events.verified(webhook);
+      return;
+    }
+    const reason =
+      outcome.kind === 'delivered'
+        ? `verification failed: the endpoint answered ${outcome.status}, but its body is not the challenge`
+        : `verification failed: ${outcome.reason}`;
+    const passing = outcome.kind === 'failed' && (outcome.status === null || outcome.status >= 500 || outcome.status === 429);
+    const final = !passing || run.attempts > RETRIES;
+    if (final) this.#runs.delete(webhook.id);
+    else run.timer = setTimeout(() => this.#attempt(run), this.#options.retryBaseMs * 4 ** (run.attempts - 1));
+    await this.#events.refused(webhook, reason, final);
+  }
+
+  async #post(webhook: Webhook, challenge: string): Promise<Answer> {
+    const { egress, timeoutMs, token, userAgent } = this.#options;
+    let client: EndpointClient;
+    try {
+      client = new EndpointClient(webhook.endpoint, 1, timeoutMs, egress);
+    } catch {
+      return { outcome: { kind: 'failed', status: 400, reason: 'the endpoint is not a valid URL', retryAfterMs: null }, body: '' };
+    }
+    const body = Buffer.from(JSON.stringify({ token: webhook.token ?? token, type: 'url_verification', challenge }));
+    const headers = { 'content-type': 'application/json', 'user-agent': userAgent };
+    const answer = await new Promise<Answer>((resolve) => client.send({ headers, body, keepBody: true }, resolve));
+    await client.destroy();
+    return answer;
+  }
+}
+
+const echo = z.union([z.string(), z.object({ challenge: z.string() }).transform((object) => object.challenge)]);
+
+/** The challenge as plain text, as a JSON string, or as {"challenge": "…"}. */
+export function echoes(body: string, challenge: string): boolean {
+  const text = body.trim();
+  if (text === challenge) return true;
+  try {
+    const parsed = echo.safeParse(JSON.parse(text));
+    return parsed.success && parsed.data === challenge;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,3 @@
+export async function runDemo(_options: { readonly keep: boolean }): Promise<void> {
+  await Promise.reject(new Error('being written'));
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { demoCommand } from './cli/demo.js';
+import { listenCommand } from './cli/listen.js';
+import { runCommand } from './cli/run.js';
+import { setupCommand } from './cli/setup.js';
+import { teardownCommand } from './cli/teardown.js';
+import { ConfigurationError, errorMessage } from './errors.js';
+import { VERSION } from './version.js';
+
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command('slackchat-bridge')
+    .description('Streams committed chat changes from PostgreSQL to webhooks.')
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError('(slackchat-bridge --help lists the commands and their options)')
+    .addHelpText('after', '\nSettings come from the environment or from --env-file; docs/configuration.md lists them.\nExit status: 0 well, 1 failed, 2 wrong usage or configuration.');
+  for (const command of [runCommand(), setupCommand(), teardownCommand(), listenCommand(), demoCommand()]) {
+    command.exitOverride().configureOutput(program.configureOutput());
+    program.addCommand(command);
+  }
+  try {
+    await program.parseAsync(argv);
+    return 0;
+  } catch (error) {
+    // Commander has printed what was wrong, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE;
+    process.stderr.write(`slackchat-bridge: ${errorMessage(error)}\n`);
+    return error instanceof ConfigurationError ? WRONG_USAGE : FAILED;
+  }
+}
+
+// Set rather than exit, so that what was written to a pipe still gets out.
+process.exitCode = await main(process.argv);

@@ -1,0 +1,73 @@
+import type { EndpointEvents } from './deliver/endpoint.js';
+import type { RegistryEvents } from './deliver/registry.js';
+import type { Logger } from './log.js';
+import type { Metrics } from './metrics.js';
+import type { Webhook } from './types.js';
+
+/** What an endpoint's life causes beside log lines and figures. */
+export interface EndpointEffects {
+  note(webhook: Webhook, failure: string | null): void;
+  gone(webhook: Webhook, reason: string): void;
+}
+
+/** One line and one figure for each thing that happens to a delivery; successes are at debug. */
+export function endpointEvents(log: Logger, metrics: Metrics, effects: EndpointEffects): EndpointEvents {
+  const about = (webhook: Webhook): { readonly webhook: string; readonly endpoint: string } => ({ webhook: webhook.id, endpoint: withoutQuery(webhook.endpoint) });
+  return {
+    attempted(webhook, note, outcome, attempt, ms, committedAt) {
+      metrics.attempts.inc({ outcome: outcome.kind });
+      if (outcome.kind === 'delivered') {
+        if (committedAt !== null && attempt === 1) metrics.latency.observe(Math.max(0, Date.now() - committedAt) / 1000);
+        if (log.isLevelEnabled('debug')) log.debug({ ...about(webhook), id: note.notificationId, attempt, ms: Math.round(ms) }, 'delivered');
+        effects.note(webhook, null);
+        return;
+      }
+      log.warn({ ...about(webhook), id: note.notificationId, attempt, status: outcome.status, reason: outcome.reason, ms: Math.round(ms) }, 'attempt failed');
+      if (outcome.kind === 'failed') effects.note(webhook, outcome.reason);
+    },
+    parked(_webhook, count) {
+      metrics.parked.inc(count);
+    },
+    dead(webhook, count) {
+      metrics.died.inc(count);
+      log.error({ ...about(webhook), count }, 'deliveries given up; they stay in slackchat_bridge.deliveries until they are retried or purged');
+    },
+    failing(webhook, reason) {
+      log.warn({ ...about(webhook), reason }, 'endpoint fails: it is probed, and what is for it is parked');
+    },
+    recovered(webhook) {
+      log.info(about(webhook), 'endpoint works again');
+    },
+    gone(webhook, reason) {
+      effects.gone(webhook, reason);
+    },
+    storeFault(webhook, reason) {
+      log.error({ ...about(webhook), reason }, 'deliveries cannot be parked; they stay in memory and it is tried again');
+    },
+  };
+}
+
+export function registryEvents(log: Logger, metrics: Metrics): RegistryEvents {
+  const about = (webhook: Webhook): { readonly webhook: string; readonly endpoint: string } => ({ webhook: webhook.id, endpoint: withoutQuery(webhook.endpoint) });
+  return {
+    verified(webhook) {
+      metrics.verifications.inc({ result: 'verified' });
+      log.info(about(webhook), 'endpoint verified');
+    },
+    refused(webhook, reason, final) {
+      metrics.verifications.inc({ result: 'failed' });
+      log.warn({ ...about(webhook), reason, final }, 'endpoint not verified');
+    },
+    disabled(webhook, reason, dropped) {
+      log.warn({ ...about(webhook), reason, dropped }, 'endpoint disabled');
+    },
+    fault(webhook, reason) {
+      log.error({ ...about(webhook), reason }, 'the result of a verification cannot be stored');
+    },
+  };
+}
+
+/** A query may hold a key; a log never shows it. */
+export function withoutQuery(endpoint: string): string {
+  return endpoint.replace(/[?#].*$/u, '?…');
+}

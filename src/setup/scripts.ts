@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** One SQL file of the package. */
+export interface Script {
+  readonly kind: 'migration' | 'functions';
+  /** a migration's number; 0 for functions */
+  readonly version: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+const ROOT = fileURLToPath(new URL('../../sql/', import.meta.url));
+
+/** Migrations in order, then the functions. */
+export function readScripts(): readonly Script[] {
+  const read = (folder: string, kind: Script['kind']): Script[] =>
+    readdirSync(join(ROOT, folder))
+      .filter((file) => file.endsWith('.sql'))
+      .sort()
+      .map((file) => ({
+        kind,
+        version: kind === 'migration' ? Number(file.slice(0, 4)) : 0,
+        name: file.replace(/\.sql$/u, ''),
+        sql: readFileSync(join(ROOT, folder, file), 'utf8').trim(),
+      }));
+  return [...read('migrations', 'migration'), ...read('functions', 'functions')];
+}
+
+/** Changes whenever a function does, so that setup knows when to apply them again. */
+export function functionsDigest(scripts: readonly Script[]): string {
+  const hash = createHash('sha256');
+  for (const script of scripts) if (script.kind === 'functions') hash.update(script.sql);
+  return hash.digest('hex').slice(0, 16);
+}
