@@ -119,8 +119,8 @@ test('in any order of beginning, closing and settling it equals a model that loo
         newest += BigInt(step.step)
         model.push({ entry: open(ledger, newest, step.pending, step.final), lsn: newest, final: step.final, pending: step.pending, closed: false })
       } else if (step.do === 'close') {
-        const open = model.filter(one => !one.closed)
-        const one = open[step.pick % Math.max(1, open.length)]
+        const unclosed = model.filter(one => !one.closed)
+        const one = unclosed[step.pick % Math.max(1, unclosed.length)]
         if (one === undefined) continue
         one.closed = true
         ledger.close(one.entry)

@@ -9,6 +9,11 @@ const begin = (xid: number, commitLsn: bigint): WalMessage => ({ tag: 'begin', x
 const commit = (endLsn: bigint): WalMessage => ({ tag: 'commit', endLsn })
 const row = (id: number): WalMessage => ({ tag: 'row', change: { op: 'insert', entity: 'message', before: null, after: { id: String(id) } } })
 
+/** A transaction of rows of these sizes. */
+function rowsOf(sizes: readonly number[]): [WalMessage, number][] {
+  return [[begin(1, 5n), 20], ...sizes.map((size, index): [WalMessage, number] => [row(index), size]), [commit(9n), 20]]
+}
+
 /** Pushes all and returns what came out. */
 function assemble(assembler: TransactionAssembler, messages: readonly (readonly [WalMessage, number])[]): Transaction[] {
   return messages.map(([message, bytes]) => assembler.push(message, bytes)).filter(transaction => transaction !== null)
@@ -85,11 +90,10 @@ describe('a very large transaction', () => {
   test('is cut at the same places when it is sent again, whatever came before it; nothing is lost and no part is larger than it must be', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 80 }), { maxLength: 60 })
     fc.assert(fc.property(sizes, fc.array(sizes, { maxLength: 3 }), fc.integer({ min: 1, max: 200 }), (bytes, before, limit) => {
-      const messages = (list: readonly number[]): [WalMessage, number][] => [[begin(1, 5n), 20], ...list.map((size, index): [WalMessage, number] => [row(index), size]), [commit(9n), 20]]
-      const fresh = assemble(new TransactionAssembler(limit), messages(bytes))
+      const fresh = assemble(new TransactionAssembler(limit), rowsOf(bytes))
       const later = new TransactionAssembler(limit)
-      for (const other of before) assemble(later, messages(other))
-      expect(assemble(later, messages(bytes))).toEqual(fresh)
+      for (const other of before) assemble(later, rowsOf(other))
+      expect(assemble(later, rowsOf(bytes))).toEqual(fresh)
 
       expect(fresh.flatMap(({ changes }) => changes.map(change => change.index))).toEqual(bytes.map((_, index) => index))
       expect(fresh.map(({ part }) => part)).toEqual(fresh.map((_, index) => index))

@@ -1,0 +1,97 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { NO_CHILDREN } from '../../src/shape/coalesce.js'
+import { serializeMessage, type Names } from '../../src/shape/message.js'
+import { attachment, kwarg, message, reaction } from './changes.js'
+
+const names: Names = {
+  user: id => ({ u1: 'USER1', u2: 'USER2', u3: '' })[id] ?? null,
+  argument: id => ({ a1: 'first', a2: 'second' })[id] ?? null,
+}
+
+test('a message has its keys in the order of the application', () => {
+  const row = message('1')
+  const children = {
+    reaction: [reaction('10', '1'), reaction('11', '1', { argument_id: 'a1' })],
+    attachment: [attachment('20', '1')],
+    kwarg: [kwarg('30', '1')],
+  }
+  expect(JSON.stringify(serializeMessage(row, children, names))).toBe(
+    '{"timestamp":"2018-10-16T17:23:49.000100Z","user":"USER1","content":"text 1",' +
+    '"reactions":[{"timestamp":"2018-10-16T17:24:00Z","reaction":"heart","user":"USER1"}],' +
+    '"attachments":[{"title":"a title"}],"args":["first"],"kwargs":{"k":"v"}}',
+  )
+})
+
+test('what is empty is left out', () => {
+  expect(Object.keys(serializeMessage(message('1', { text: '' }), NO_CHILDREN, names))).toEqual(['timestamp', 'user'])
+  expect(Object.keys(serializeMessage(message('1', { user_id: 'u3' }), NO_CHILDREN, names))).toEqual(['timestamp', 'content'])
+  expect(Object.keys(serializeMessage(message('1', { user_id: 'nobody', text: '' }), NO_CHILDREN, names))).toEqual(['timestamp'])
+})
+
+test.each([' ', '0', '\n', 'false', 'null', '<b>&amp;</b>', '\u2028'])('a text of %j stays as it is', text => {
+  expect(serializeMessage(message('1', { text }), NO_CHILDREN, names)['content']).toBe(text)
+})
+
+describe('reactions', () => {
+  test('without an argument are listed in full, empty or not', () => {
+    const list = [reaction('10', '1', { reaction: '', user_id: 'nobody' }), reaction('11', '1', { user_id: 'u2', timestamp: '2018-10-16 19:24:00.5+02' })]
+    expect(JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, reaction: list }, names)['reactions'])).toBe(
+      '[{"timestamp":"2018-10-16T17:24:00Z","reaction":"","user":null},{"timestamp":"2018-10-16T19:24:00.500000+02:00","reaction":"heart","user":"USER2"}]',
+    )
+  })
+
+  test('with an argument are its name, one for each, and are not listed', () => {
+    const list = ['a2', 'a1', 'a2'].map((argument_id, index) => reaction(String(index), '1', { argument_id }))
+    const serialized = serializeMessage(message('1'), { ...NO_CHILDREN, reaction: list }, names)
+    expect(serialized['args']).toEqual(['second', 'first', 'second'])
+    expect(Object.keys(serialized)).not.toContain('reactions')
+  })
+})
+
+describe('attachments', () => {
+  const serialize = (over: Record<string, string | null>): string => JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, attachment: [attachment('20', '1', over)] }, names)['attachments'])
+
+  test('have their keys in the order of the application, sizes as numbers', () => {
+    const all = {
+      thumb_height: '9', thumb_width: '8', thumb_url: 'l', video_html_height: '7', video_html_width: '6', video_html: 'k', image_height: '5', image_width: '4', image_url: 'j',
+      service_url: 'i', service_icon: 'h', service_name: 'g', text: 'f', title_link: 'e', title: 'd',
+    }
+    expect(serialize(all)).toBe(
+      '[{"title":"d","title_link":"e","text":"f","service_name":"g","service_icon":"h","service_url":"i","image_url":"j","image_width":4,"image_height":5,' +
+      '"video_html":"k","video_html_width":6,"video_html_height":7,"thumb_url":"l","thumb_width":8,"thumb_height":9}]',
+    )
+  })
+
+  test('leave out null, the empty text and a size of 0, but no text that looks like one', () => {
+    expect(serialize({ title: '0', title_link: null, text: '', image_width: '0', image_height: null, thumb_width: '10', service_name: ' ' })).toBe('[{"title":"0","service_name":" ","thumb_width":10}]')
+  })
+
+  test('of nothing but nulls are an empty object, not left out', () => {
+    expect(serialize({ title: null })).toBe('[{}]')
+  })
+})
+
+describe('kwargs', () => {
+  const serialize = (...pairs: readonly (readonly [string, string])[]): unknown => {
+    const rows = pairs.map(([key, value], index) => kwarg(String(index), '1', { key, value }))
+    return JSON.parse(JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, kwarg: rows }, names)['kwargs']))
+  }
+
+  test('keep empty keys and values', () => {
+    expect(serialize(['', ''], ['a', ''])).toEqual({ '': '', a: '' })
+  })
+
+  test('of one key are the last of them', () => {
+    expect(serialize(['a', '1'], ['b', '2'], ['a', '3'])).toEqual({ a: '3', b: '2' })
+  })
+
+  test('may have any key, __proto__ too', () => {
+    const text = fc.oneof(fc.constantFrom('__proto__', 'constructor', 'toString', 'a'), fc.string({ unit: 'grapheme' }))
+    fc.assert(fc.property(fc.array(fc.tuple(text, text), { minLength: 1 }), pairs => {
+      const made = serialize(...pairs)
+      const found = new Map(Object.entries(made as Record<string, unknown>))
+      expect(found).toEqual(new Map(pairs))
+    }), { examples: [[[['__proto__', 'x']]]] })
+  })
+})
