@@ -100,25 +100,30 @@ function deliveriesOf(arrivals: readonly Arrival[]): readonly Delivery[] {
   });
 }
 
-/** One to one and in order where that fits; else what is equal is paired, so that the report names what really is wrong. */
-function pair(wants: readonly Expected[], deliveries: readonly Delivery[]): { pairs: Map<Expected, Delivery>; left: readonly Delivery[] } {
-  const pairs = new Map<Expected, Delivery>();
-  const inOrder = deliveries.every((delivery, at) => {
-    const want = wants[at];
-    if (want === undefined || !fits(delivery.first, want, wants)) return false;
-    pairs.set(want, delivery);
-    return true;
-  });
-  if (inOrder) return { pairs, left: [] };
-  pairs.clear();
+interface Pairs {
+  readonly pairs: ReadonlyMap<Expected, Delivery>;
+  /** that nothing asked for */
+  readonly left: readonly Delivery[];
+}
+
+/** What is equal belongs together. Payloads newer than their commits are recognized where all fit one to one and in order. */
+function pair(wants: readonly Expected[], deliveries: readonly Delivery[]): Pairs {
   const left = new Set(deliveries);
+  const equal = new Map<Expected, Delivery>();
   for (const want of wants) {
-    const equal = [...left].find(({ first }) => text(first.body) === text(want.body));
-    if (equal === undefined) continue;
-    pairs.set(want, equal);
-    left.delete(equal);
+    const delivery = [...left].find(({ first }) => text(first.body) === text(want.body));
+    if (delivery === undefined) continue;
+    equal.set(want, delivery);
+    left.delete(delivery);
   }
-  return { pairs, left: [...left] };
+  if (left.size === 0) return { pairs: equal, left: [] };
+  const inOrder = new Map<Expected, Delivery>();
+  for (const [at, delivery] of deliveries.entries()) {
+    const want = wants[at];
+    if (want === undefined || !fits(delivery.first, want, wants)) return { pairs: equal, left: [...left] };
+    inOrder.set(want, delivery);
+  }
+  return { pairs: inOrder, left: [] };
 }
 
 /**
