@@ -115,7 +115,6 @@ export class Bridge {
     this.#shaper = new Shaper<Entry>(source, this.#directory, {
       settleMs: config.SETTLE_MS,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
-      awaitVisibility: () => this.#observer.synchronousStandby,
       onAnomaly: (kind, detail) => {
         this.#metrics.anomalies.inc({ kind });
         this.#log.warn({ kind, ...detail }, ANOMALIES[kind]);
@@ -199,8 +198,7 @@ export class Bridge {
       const generation = this.#generation;
       for (let pause = 50; generation === this.#generation; pause = Math.min(pause * 2, 5_000)) {
         try {
-          // When stopping, what waits for the application's own UPDATE goes out as it is.
-          await this.#pass(arrivals, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
+          await this.#pass(arrivals, signal);
           break;
         } catch (error) {
           this.#log.error({ reason: errorMessage(error), retryInMs: pause }, 'a transaction cannot be shaped yet; nothing is skipped');
@@ -213,7 +211,15 @@ export class Bridge {
     }
   }
 
-  async #pass(arrivals: readonly Arrival[], now: number): Promise<void> {
+  async #pass(arrivals: readonly Arrival[], signal: AbortSignal): Promise<void> {
+    // Nobody is told of a commit, and nothing is read on behalf of it, before others can see it.
+    if (arrivals.length > 0) {
+      await this.#source.awaitVisible(arrivals.map(({ transaction }) => transaction.xid), signal);
+      // Stopped while it waited: it is not confirmed, and told after the next start.
+      if (signal.aborted) return;
+    }
+    // When stopping, what waits for the application's own UPDATE goes out as it is.
+    const now = signal.aborted ? Number.POSITIVE_INFINITY : performance.now();
     const saved = new Set<string>();
     for (const { transaction } of arrivals) for (const id of savedWebhooks(transaction)) saved.add(id);
     if (saved.size > 0) await this.#registry.saved(saved);
@@ -254,7 +260,7 @@ export class Bridge {
     if (fresh) {
       this.#generation += 1;
       this.#systemId = identity.systemId;
-      this.#shaper.reset();
+      this.#shaper.reset(await this.#source.currentLsn());
       await this.#dispatcher.abandon();
       this.#directory.clear();
       for (const entity of DIRECTORY_ENTITIES) {
@@ -275,7 +281,7 @@ export class Bridge {
     this.#generation += 1;
     this.#leading = this.#newLeading();
     this.#registry.close();
-    this.#shaper.reset();
+    this.#shaper.reset(0n);
     await this.#dispatcher.abandon();
     this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
   }

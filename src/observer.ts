@@ -34,7 +34,6 @@ export class Observer {
   reason = 'starting';
   /** why nothing moves although the stream is up */
   stalled: string | null = null;
-  synchronousStandby = false;
   #lagBytes: number | null = null;
   #confirmed: string | null = null;
   #counts = new Map<string, Counts>();
@@ -60,14 +59,12 @@ export class Observer {
   }
 
   async observe(): Promise<void> {
-    const result = await this.#pool.query<{ standbys: string; lag: string | null; confirmed: string | null }>(
-      `SELECT current_setting('synchronous_standby_names') AS standbys,
-              pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn) AS lag, s.confirmed_flush_lsn::text AS confirmed
+    const result = await this.#pool.query<{ lag: string | null; confirmed: string | null }>(
+      `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn) AS lag, s.confirmed_flush_lsn::text AS confirmed
          FROM (SELECT 1) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`,
       [this.#slot],
     );
     const row = result.rows[0];
-    this.synchronousStandby = (row?.standbys ?? '') !== '';
     this.#lagBytes = row?.lag == null ? null : Number(row.lag);
     this.#confirmed = row?.confirmed ?? null;
     const counts = await this.#parked.counts();

@@ -101,7 +101,9 @@ export class Dispatcher {
     for (const endpoint of all) endpoint.drain();
     // Half of the time is for sending; parking what is left must fit in as well.
     while (Date.now() < deadline - deadlineMs / 2 && all.some((endpoint) => endpoint.unsettled > 0 || endpoint.inFlight > 0)) await delay(10);
-    await Promise.race([Promise.all(all.map((endpoint) => endpoint.close())), delay(Math.max(0, deadline - Date.now()))]);
+    const closed = new AbortController();
+    await Promise.race([Promise.all(all.map((endpoint) => endpoint.close())), delay(Math.max(0, deadline - Date.now()), closed.signal)]);
+    closed.abort();
   }
 
   /** Forgets everything in memory: another instance has it now. */

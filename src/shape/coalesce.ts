@@ -6,8 +6,8 @@ export type Children = Readonly<Record<ChildEntity, readonly Row[]>>;
 /** What one transaction did to one message, all in all. */
 export interface MessageEffect {
   readonly kind: 'message';
-  /** of the change that touched the message first */
-  readonly index: number;
+  /** order among the effects: two places for each change of the transaction, because one can touch two messages */
+  readonly place: number;
   readonly messageId: string;
   readonly net: 'created' | 'changed' | 'deleted' | 'moved';
   /** the message as it was before the transaction; null where the WAL does not show it */
@@ -20,8 +20,8 @@ export interface MessageEffect {
 
 export type Effect =
   | MessageEffect
-  | { readonly kind: 'truncate'; readonly index: number }
-  | { readonly kind: 'control'; readonly index: number; readonly request: Readonly<Record<string, unknown>> };
+  | { readonly kind: 'truncate'; readonly place: number }
+  | { readonly kind: 'control'; readonly place: number; readonly request: Readonly<Record<string, unknown>> };
 
 interface Child {
   readonly entity: ChildEntity;
@@ -29,7 +29,7 @@ interface Child {
 }
 
 interface Draft {
-  readonly index: number;
+  readonly place: number;
   readonly messageId: string;
   existed: boolean;
   exists: boolean;
@@ -48,18 +48,18 @@ export function coalesce(changes: readonly Change[]): readonly Effect[] {
   const others: Effect[] = [];
   for (const change of changes) {
     if (change.kind === 'control') {
-      others.push({ kind: 'control', index: change.index, request: parseRequest(change.content) });
+      others.push({ kind: 'control', place: change.index * 2, request: parseRequest(change.content) });
     } else if (change.kind === 'truncate') {
-      if (change.entities.some((entity) => entity === 'message' || isChild(entity))) others.push({ kind: 'truncate', index: change.index });
+      if (change.entities.some((entity) => entity === 'message' || isChild(entity))) others.push({ kind: 'truncate', place: change.index * 2 });
       // What was done before to the rows of an emptied table no longer shows.
       if (change.entities.includes('message')) drafts.clear();
     } else if (change.entity === 'message') {
-      drafts.message(change, change.index);
+      drafts.message(change, change.index * 2);
     } else if (isChild(change.entity)) {
-      drafts.child(change.entity, change, change.index);
+      drafts.child(change.entity, change, change.index * 2);
     }
   }
-  return [...others, ...drafts.effects()].sort((a, b) => a.index - b.index);
+  return [...others, ...drafts.effects()].sort((a, b) => a.place - b.place);
 }
 
 class Drafts {
@@ -69,18 +69,18 @@ class Drafts {
     this.#drafts.clear();
   }
 
-  message(change: RowChange, index: number): void {
+  message(change: RowChange, place: number): void {
     const oldId = change.before?.['id'];
     const newId = change.after?.['id'];
     if (change.op === 'update' && typeof oldId === 'string' && oldId !== newId && change.before !== null) {
       // A changed key: for receivers one message goes and another comes.
-      this.message({ op: 'delete', entity: 'message', before: change.before, after: null }, index);
-      this.message({ op: 'insert', entity: 'message', before: null, after: change.after }, index);
+      this.message({ op: 'delete', entity: 'message', before: change.before, after: null }, place);
+      this.message({ op: 'insert', entity: 'message', before: null, after: change.after }, place + 1);
       return;
     }
     const id = newId ?? oldId;
     if (typeof id !== 'string') return;
-    const draft = this.#touch(id, index);
+    const draft = this.#touch(id, place);
     if (change.op === 'insert') {
       // Children may have come first (their foreign key is deferred), so the draft can be older than the row.
       if (draft.row === null) draft.existed = false;
@@ -98,30 +98,30 @@ class Drafts {
     }
   }
 
-  child(entity: ChildEntity, change: RowChange, index: number): void {
+  child(entity: ChildEntity, change: RowChange, place: number): void {
     const from = change.before?.['message_id'];
     const to = change.after?.['message_id'];
     const key = `${entity} ${String((change.after ?? change.before)['id'])}`;
-    if (typeof from === 'string' && from !== to) this.#touch(from, index).children?.delete(key);
+    if (typeof from === 'string' && from !== to) this.#touch(from, place).children?.delete(key);
     if (typeof to === 'string' && change.after !== null) {
-      const draft = this.#touch(to, index);
+      const draft = this.#touch(to, place + 1);
       draft.children ??= new Map();
       draft.children.set(key, { entity, row: complete(change.after, change.before) });
     }
   }
 
   *effects(): Iterable<MessageEffect> {
-    for (const { index, messageId, existed, exists, before, row, children } of this.#drafts.values()) {
+    for (const { place, messageId, existed, exists, before, row, children } of this.#drafts.values()) {
       if (!existed && !exists) continue;
       const net = !existed ? 'created' : !exists ? 'deleted' : moved(before, row) ? 'moved' : 'changed';
-      yield { kind: 'message', index, messageId, net, before, row, children: group(children) };
+      yield { kind: 'message', place, messageId, net, before, row, children: group(children) };
     }
   }
 
-  #touch(messageId: string, index: number): Draft {
+  #touch(messageId: string, place: number): Draft {
     let draft = this.#drafts.get(messageId);
     if (draft === undefined) {
-      draft = { index, messageId, existed: true, exists: true, before: null, row: null, children: null };
+      draft = { place, messageId, existed: true, exists: true, before: null, row: null, children: null };
       this.#drafts.set(messageId, draft);
     }
     return draft;

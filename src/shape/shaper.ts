@@ -1,9 +1,10 @@
+import type { Lsn } from '../lsn.js';
 import type { Notification, Row, Transaction, UpdateType } from '../types.js';
 import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
 import type { Directory } from './directory.js';
 import { serializeMessage } from './message.js';
 import { channelNotification, messageNotification, type ChannelIdFormat, type Origin } from './payload.js';
-import { Settling, type Held } from './settling.js';
+import { Settling } from './settling.js';
 
 /** A message and its children in one snapshot. */
 export interface StoredMessage {
@@ -12,12 +13,20 @@ export interface StoredMessage {
   readonly children: Children;
 }
 
+export interface Snapshot {
+  readonly lsn: Lsn;
+  readonly messages: ReadonlyMap<string, StoredMessage>;
+}
+
+/** Rows kept, and the longest text of one: at most some megabytes. */
+const RECENT = 1_000;
+const RECENT_TEXT = 4_096;
+
+const NOTHING_READ: Snapshot = { lsn: 0n, messages: new Map() };
+
 export interface ShapeSource {
-  /**
-   * The messages with their children, read in one snapshot in which all the transactions (their
-   * 32-bit xids) are visible; waits until they are.
-   */
-  read(messageIds: readonly string[], xids: readonly number[]): Promise<ReadonlyMap<string, StoredMessage>>;
+  /** The messages with their children, read in one snapshot. `lsn`: every commit in the snapshot is before it. */
+  read(messageIds: readonly string[]): Promise<Snapshot>;
   channelIds(): Promise<readonly string[]>;
 }
 
@@ -31,8 +40,6 @@ export type Output<E> =
 export interface ShapeOptions {
   readonly settleMs: number;
   readonly channelIdFormat: ChannelIdFormat;
-  /** delivery waits until commits are visible, because a synchronous standby can delay that */
-  readonly awaitVisibility: () => boolean;
   /** something that a person should know about: said once per kind by the caller */
   readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel', detail: Readonly<Record<string, unknown>>) => void;
 }
@@ -50,6 +57,10 @@ export class Shaper<E> {
   readonly #directory: Directory;
   readonly #options: ShapeOptions;
   readonly #settling = new Settling<E>();
+  /** rows of messages told of late: one that is deleted by now can still be told to have changed before */
+  readonly #recent = new Map<string, Row>();
+  /** the newest snapshot of which a message's columns were told */
+  #toldUpTo: Lsn = 0n;
 
   constructor(source: ShapeSource, directory: Directory, options: ShapeOptions) {
     this.#source = source;
@@ -62,12 +73,18 @@ export class Shaper<E> {
     return this.#settling.nextDueAt();
   }
 
-  /** Another history begins: what waited is forgotten with its ledger entries. */
-  reset(): void {
+  /**
+   * Another history begins: what waited is forgotten with its ledger entries.
+   * @param toldUpTo up to where another process may have told states newer than their commits
+   */
+  reset(toldUpTo: Lsn): void {
     this.#settling.clear();
+    this.#recent.clear();
+    this.#toldUpTo = toldUpTo;
   }
 
   /**
+   * @param arrivals committed and visible to other sessions
    * @param now milliseconds, the clock of the settle time
    * May be called again with the same arguments when a read failed: it changes nothing before its reads are done.
    */
@@ -83,26 +100,26 @@ export class Shaper<E> {
     for (const { transaction } of work) this.#directory.apply(transaction);
 
     // All reads come first: a fault in one of them leaves everything as it was.
-    const stored = await this.#read(work, this.#settling.dueMessages(now));
+    const snapshot = await this.#read(work, this.#settling.dueMessages(now));
     const channelIds = work.some(({ effects }) => effects.some(asksForEveryChannel)) ? await this.#source.channelIds() : [];
-    await this.#ensureNames(work, stored, channelIds);
+    await this.#ensureNames(work, snapshot, channelIds);
 
     const outputs: Output<E>[] = [];
     for (const item of work) {
       for (const effect of item.effects) {
-        if (effect.kind === 'message') this.#message(item, effect, stored, now, outputs);
-        else if (effect.kind === 'truncate') this.#channels(item, effect.index, channelIds, null, outputs);
+        if (effect.kind === 'message') this.#message(item, effect, snapshot, now, outputs);
+        else if (effect.kind === 'truncate') this.#channels(item, effect.place, channelIds, null, outputs);
         else this.#control(item, effect, channelIds, outputs);
       }
     }
     for (const held of this.#settling.due(now)) {
-      this.#changed(held.entry, held.origin, held.effect, stored, outputs);
+      this.#changed(held.entry, held.origin, held.effect, snapshot, outputs);
       outputs.push({ kind: 'release', entry: held.entry });
     }
     return outputs;
   }
 
-  #read(work: readonly Work<E>[], dueIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
+  #read(work: readonly Work<E>[], dueIds: readonly string[]): Promise<Snapshot> {
     const ids = new Set(dueIds);
     for (const { transaction, effects } of work) {
       const whole = transaction.part === 0 && transaction.final;
@@ -112,11 +129,10 @@ export class Shaper<E> {
         if (effect.net !== 'created' || !whole) ids.add(effect.messageId);
       }
     }
-    if (ids.size === 0 && !this.#options.awaitVisibility()) return Promise.resolve(new Map());
-    return this.#source.read([...ids], work.map(({ transaction }) => transaction.xid));
+    return ids.size === 0 ? Promise.resolve(NOTHING_READ) : this.#source.read([...ids]);
   }
 
-  async #ensureNames(work: readonly Work<E>[], stored: ReadonlyMap<string, StoredMessage>, channelIds: readonly string[]): Promise<void> {
+  async #ensureNames(work: readonly Work<E>[], snapshot: Snapshot, channelIds: readonly string[]): Promise<void> {
     const channels = new Set(channelIds);
     const users = new Set<string>();
     const args = new Set<string>();
@@ -142,7 +158,7 @@ export class Shaper<E> {
         children(effect.children);
       }
     }
-    for (const message of stored.values()) {
+    for (const message of snapshot.messages.values()) {
       row(message.row);
       children(message.children);
     }
@@ -151,50 +167,69 @@ export class Shaper<E> {
     await this.#directory.ensure('argument', args);
   }
 
-  #message(item: Work<E>, effect: MessageEffect, stored: ReadonlyMap<string, StoredMessage>, now: number, outputs: Output<E>[]): void {
+  #message(item: Work<E>, effect: MessageEffect, snapshot: Snapshot, now: number, outputs: Output<E>[]): void {
     const { entry, origin } = item;
     if (effect.row !== null) {
       for (const held of this.#settling.take(effect.messageId)) outputs.push({ kind: 'release', entry: held.entry });
     }
-    const seq = effect.index * 2;
+    const seq = effect.place * 2;
     switch (effect.net) {
       case 'created': {
-        const found = stored.get(effect.messageId);
-        this.#notify(entry, origin, seq, 'message_created', effect.messageId, effect.row, found?.row ?? effect.row, found?.children ?? effect.children, outputs);
+        const { row, children } = this.#state(origin, effect, snapshot);
+        this.#notify(entry, origin, seq, 'message_created', effect.messageId, effect.row, row, children, outputs);
         return;
       }
       case 'deleted':
         this.#notify(entry, origin, seq, 'message_deleted', effect.messageId, effect.before, effect.row, NO_CHILDREN, outputs);
         return;
       case 'moved': {
+        const { row, children } = this.#state(origin, effect, snapshot);
         this.#notify(entry, origin, seq, 'message_deleted', effect.messageId, effect.before, effect.before, NO_CHILDREN, outputs);
-        const found = stored.get(effect.messageId);
-        this.#notify(entry, origin, seq + 1, 'message_created', effect.messageId, effect.row, found?.row ?? effect.row, found?.children ?? NO_CHILDREN, outputs);
+        this.#notify(entry, origin, seq + 1, 'message_created', effect.messageId, effect.row, row, children, outputs);
         return;
       }
       case 'changed': {
-        const maintained = stored.get(effect.messageId)?.maintained === true;
+        const maintained = snapshot.messages.get(effect.messageId)?.maintained === true;
         if (effect.row === null && maintained && this.#options.settleMs > 0) {
-          const held: Held<E> = { entry, origin, effect, dueAt: now + this.#options.settleMs };
-          this.#settling.hold(held);
+          this.#settling.hold({ entry, origin, effect, dueAt: now + this.#options.settleMs });
           outputs.push({ kind: 'hold', entry });
           return;
         }
-        this.#changed(entry, origin, effect, stored, outputs);
+        this.#changed(entry, origin, effect, snapshot, outputs);
       }
     }
   }
 
-  /**
-   * The row as the database has it now rather than the WAL's: all that is said of a changed message
-   * comes from snapshots, each newer than the one before, so no older state follows a newer one.
-   */
-  #changed(entry: E, origin: Origin, effect: MessageEffect, stored: ReadonlyMap<string, StoredMessage>, outputs: Output<E>[]): void {
-    const found = stored.get(effect.messageId);
-    const row = found?.row ?? effect.row;
-    // Only children were written and the message is gone by now: its deletion follows in the stream.
+  #changed(entry: E, origin: Origin, effect: MessageEffect, snapshot: Snapshot, outputs: Output<E>[]): void {
+    const { row, children } = this.#state(origin, effect, snapshot);
+    // Only children were written, and the message is gone by now and not remembered: its deletion follows.
     if (row === null) return;
-    this.#notify(entry, origin, effect.index * 2, 'message_changed', effect.messageId, effect.row ?? row, row, found?.children ?? NO_CHILDREN, outputs);
+    this.#notify(entry, origin, effect.place * 2, 'message_changed', effect.messageId, effect.row ?? row, row, children, outputs);
+  }
+
+  /**
+   * The message's columns are the WAL's, as of its commit. Where only children were written they are
+   * the snapshot's, which can be of a later commit: from then on, until the stream is past that
+   * snapshot, they stay the snapshot's, so that no older state follows a newer one.
+   */
+  #state(origin: Origin, effect: MessageEffect, { lsn, messages }: Snapshot): { readonly row: Row | null; readonly children: Children } {
+    const found = messages.get(effect.messageId);
+    const children = found?.children ?? effect.children;
+    if (effect.row !== null) this.#remember(effect.messageId, effect.row);
+    if (effect.row !== null && origin.commitLsn > this.#toldUpTo && !Object.values(effect.row).includes(undefined)) return { row: effect.row, children };
+    if (lsn > this.#toldUpTo) this.#toldUpTo = lsn;
+    return { row: found?.row ?? effect.row ?? this.#recent.get(effect.messageId) ?? null, children };
+  }
+
+  #remember(messageId: string, row: Row): void {
+    if ((row['text']?.length ?? 0) > RECENT_TEXT) return;
+    this.#recent.delete(messageId);
+    this.#recent.set(messageId, row);
+    if (this.#recent.size <= RECENT) return;
+    for (const oldest of this.#recent.keys()) {
+      this.#recent.delete(oldest);
+      return;
+    }
   }
 
   #notify(
@@ -220,10 +255,10 @@ export class Shaper<E> {
     outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options.channelIdFormat, about) });
   }
 
-  #channels(item: Work<E>, index: number, channelIds: Iterable<string>, webhookId: string | null, outputs: Output<E>[]): void {
+  #channels(item: Work<E>, place: number, channelIds: Iterable<string>, webhookId: string | null, outputs: Output<E>[]): void {
     for (const channelId of channelIds) {
       const about = { channelId, chatType: this.#directory.chatType(channelId), webhookId };
-      const notification = channelNotification(item.origin, index * 2, this.#options.channelIdFormat, about);
+      const notification = channelNotification(item.origin, place * 2, this.#options.channelIdFormat, about);
       outputs.push({ kind: 'notify', entry: item.entry, notification });
     }
   }
@@ -231,10 +266,10 @@ export class Shaper<E> {
   #control(item: Work<E>, effect: ControlEffect, channelIds: readonly string[], outputs: Output<E>[]): void {
     const channelId = requestedChannel(effect.request);
     if (channelId !== null) {
-      this.#channels(item, effect.index, [channelId], null, outputs);
+      this.#channels(item, effect.place, [channelId], null, outputs);
     } else if (asksForEveryChannel(effect)) {
       const webhookId = String(effect.request['resync']);
-      this.#channels(item, effect.index, channelIds, webhookId === '*' ? null : webhookId, outputs);
+      this.#channels(item, effect.place, channelIds, webhookId === '*' ? null : webhookId, outputs);
     } else {
       outputs.push({ kind: 'control', entry: item.entry, request: effect.request });
     }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { PreconditionError } from '../errors.js';
+import { errorCode, PreconditionError } from '../errors.js';
+import { parseLsn, type Lsn } from '../lsn.js';
 import { qualifiedName, quoteIdent, type Mapping, type TableMapping } from '../mapping.js';
 import { delay } from '../time.js';
 import type { Entity, Row } from '../types.js';
@@ -20,69 +21,47 @@ interface ReadRow {
   readonly cells: readonly (string | null)[];
 }
 
+const VISIBLE_SQL = `
+  SELECT bool_and(pg_visible_in_snapshot((edge + ((x.xid::bigint - (edge & 4294967295) + 2147483648) & 4294967295) - 2147483648)::text::xid8, pg_current_snapshot()))::text AS visible
+    FROM unnest($1::text[]) AS x(xid), (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS edge) s`;
+
+/** What the catalog says of the mapped tables. */
+interface Layout {
+  /** without optional columns that this database does not have */
+  readonly mapping: Mapping;
+  readonly idTypes: ReadonlyMap<Entity, string>;
+  readonly cells: Readonly<Record<'message' | ChildEntity, readonly string[]>>;
+  readonly readSql: string;
+  /** goes into the names of prepared statements, whose text depends on the layout */
+  readonly version: number;
+}
+
 /** Reads the application's tables; writes nothing. */
 export class Source {
   readonly #pool: pg.Pool;
   readonly #mapping: Mapping;
-  readonly #readSql: string;
-  readonly #cells: Readonly<Record<'message' | ChildEntity, readonly string[]>>;
-  readonly #idTypes: ReadonlyMap<Entity, string>;
+  #layout: Layout;
 
-  private constructor(pool: pg.Pool, mapping: Mapping, idTypes: ReadonlyMap<Entity, string>) {
+  private constructor(pool: pg.Pool, mapping: Mapping, layout: Layout) {
     this.#pool = pool;
     this.#mapping = mapping;
-    this.#idTypes = idTypes;
-    this.#cells = {
-      message: ['timestamp', 'text', 'channel_id', 'user_id'],
-      reaction: columnsOf(mapping, 'reaction'),
-      attachment: columnsOf(mapping, 'attachment'),
-      kwarg: columnsOf(mapping, 'kwarg'),
-    };
-    this.#readSql = this.#buildRead();
+    this.#layout = layout;
   }
 
   /** @throws {PreconditionError} naming every table and column that is missing */
   static async open(pool: pg.Pool, mapping: Mapping): Promise<Source> {
-    const tables = [...mapping.values()];
-    const found = await pool.query<{ table_name: string; column_name: string; type: string }>(
-      `SELECT c.oid::regclass::text AS regclass, n.nspname || '.' || c.relname AS table_name, a.attname AS column_name,
-              format_type(a.atttypid, a.atttypmod) AS type
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE n.nspname = ANY($1) AND c.relname = ANY($2)`,
-      [tables.map((table) => table.schema), tables.map((table) => table.table)],
-    );
-    const types = new Map(found.rows.map((row) => [`${row.table_name}.${row.column_name}`, row.type]));
-    const known = new Set(found.rows.map((row) => row.table_name));
-    const faults: string[] = [];
-    const idTypes = new Map<Entity, string>();
-    for (const table of tables) {
-      const name = `${table.schema}.${table.table}`;
-      if (!known.has(name)) {
-        faults.push(`table ${name} does not exist, or this role may not see it`);
-        continue;
-      }
-      for (const [logical, column] of Object.entries(table.columns)) {
-        const type = types.get(`${name}.${column}`);
-        if (type === undefined && !table.optional.includes(logical)) faults.push(`column ${name}.${column} does not exist`);
-        if (logical === 'id' && type !== undefined) idTypes.set(table.entity, type);
-      }
-    }
-    if (faults.length > 0) {
-      throw new PreconditionError(`the database does not hold the chat tables (SOURCE_SCHEMA, TABLE_PREFIX): ${faults.join('; ')}`);
-    }
-    return new Source(pool, withColumns(mapping, types), idTypes);
+    return new Source(pool, mapping, await describe(pool, mapping, 1));
   }
 
   async lookup(entity: Entity, ids: readonly string[]): Promise<readonly Row[]> {
     const table = this.#table(entity);
     const id = quoteIdent(table.columns['id'] ?? 'id');
-    const type = this.#idTypes.get(entity) ?? 'text';
-    const result = await this.#pool.query<Row>({
-      name: `lookup_${entity}`,
-      text: `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${id} = ANY ($1::text[]::${type}[])`,
-      values: [ids],
-    });
+    const type = this.#layout.idTypes.get(entity) ?? 'text';
+    const result = await this.#query<Row>(
+      `lookup_${entity}`,
+      `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${id} = ANY ($1::text[]::${type}[])`,
+      [ids],
+    );
     return result.rows;
   }
 
@@ -103,24 +82,31 @@ export class Source {
     return result.rows.map((row) => row.id);
   }
 
+  /** Messages and children in one statement, so in one snapshot. `lsn`: every commit in it is before. */
+  async read(messageIds: readonly string[]): Promise<{ readonly lsn: Lsn; readonly messages: ReadonlyMap<string, StoredMessage> }> {
+    const result = await this.#query<ReadRow>('read_messages', this.#layout.readSql, [messageIds]);
+    const snapshot = result.rows.find((row) => row.kind === 'snapshot');
+    return { lsn: parseLsn(snapshot?.cells[0] ?? '0/0'), messages: this.#collect(messageIds, result.rows) };
+  }
+
   /**
-   * Messages and children in one statement, so in one snapshot, in which all `xids` are visible: a
-   * commit is streamed a moment before other sessions see it (for as long as a synchronous standby
-   * does not answer), and a read in that moment would be too old.
+   * Waits until the transactions are visible to new snapshots. A commit is streamed a moment before:
+   * as a rule some microseconds, as long as a synchronous standby does not answer, and on a busy
+   * machine often long enough for a receiver, or a read of ours, to come too early.
+   * @param xids as the WAL has them, 32 bits; the epoch is that which brings them nearest to the snapshot's end
    */
-  async read(messageIds: readonly string[], xids: readonly number[]): Promise<ReadonlyMap<string, StoredMessage>> {
-    for (let pause = 1; ; pause = Math.min(pause * 2, 250)) {
-      const result = await this.#pool.query<ReadRow>({ name: 'read_messages', text: this.#readSql, values: [messageIds, xids.map(String)] });
-      const snapshot = result.rows.find((row) => row.kind === 'snapshot');
-      if (snapshot?.cells[0] === 'true') return this.#collect(messageIds, result.rows);
-      await delay(pause);
+  async awaitVisible(xids: readonly number[], signal: AbortSignal): Promise<void> {
+    for (let pause = 1; !signal.aborted; pause = Math.min(pause * 2, 250)) {
+      const result = await this.#pool.query<{ visible: string }>({ name: 'visible', text: VISIBLE_SQL, values: [xids.map(String)] });
+      if (result.rows[0]?.visible === 'true') return;
+      await delay(pause, signal);
     }
   }
 
-  /** True when commits can wait for a standby between being streamed and being visible. */
-  async synchronousStandby(): Promise<boolean> {
-    const result = await this.#pool.query<{ names: string }>("SELECT current_setting('synchronous_standby_names') AS names");
-    return (result.rows[0]?.names ?? '') !== '';
+  /** The end of the WAL now. */
+  async currentLsn(): Promise<Lsn> {
+    const result = await this.#pool.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+    return parseLsn(result.rows[0]?.lsn ?? '0/0');
   }
 
   #collect(messageIds: readonly string[], rows: readonly ReadRow[]): ReadonlyMap<string, StoredMessage> {
@@ -129,7 +115,7 @@ export class Source {
     for (const { kind, message_id, cells } of rows) {
       const message = messages.get(message_id ?? '');
       if (kind === 'snapshot' || message === undefined) continue;
-      const row = Object.fromEntries(this.#cells[kind].map((column, index) => [column, cells[index] ?? null]));
+      const row = Object.fromEntries(this.#layout.cells[kind].map((column, index) => [column, cells[index] ?? null]));
       if (kind === 'message') {
         message.row = { ...row, id: message_id };
         message.maintained = cells[cells.length - 1] === 'true';
@@ -140,42 +126,81 @@ export class Source {
     return messages;
   }
 
-  #buildRead(): string {
-    const message = this.#table('message');
-    const idType = this.#idTypes.get('message') ?? 'text';
-    const column = (table: TableMapping, name: string): string => `${quoteIdent(table.columns[name] ?? name)}::text`;
-    const maintained = 'serialized' in message.columns ? `(${quoteIdent(message.columns['serialized'] ?? '')} IS NOT NULL)::text` : `'false'`;
-    const messageCells = [...this.#cells.message.map((name) => column(message, name)), maintained];
-    const id = quoteIdent(message.columns['id'] ?? 'id');
-    const children = (['reaction', 'attachment', 'kwarg'] as const).map((kind) => {
-      const table = this.#table(kind);
-      const owner = quoteIdent(table.columns['message_id'] ?? 'message_id');
-      const childId = quoteIdent(table.columns['id'] ?? 'id');
-      return `SELECT '${kind}', ${owner}::text, row_number() OVER (ORDER BY ${childId}), ARRAY[${this.#cells[kind].map((name) => column(table, name)).join(', ')}]
-                FROM ${qualifiedName(table)} WHERE ${owner} = ANY ($1::text[]::${idType}[])`;
-    });
-    // The WAL has 32 bits of the xid; the epoch is that which brings it nearest to the snapshot's.
-    return `
-      SELECT kind, message_id, cells FROM (
-        SELECT 'snapshot' AS kind, NULL::text AS message_id, 0::bigint AS place, ARRAY[(
-          SELECT coalesce(bool_and(pg_visible_in_snapshot((edge + ((x.xid::bigint - (edge & 4294967295) + 2147483648) & 4294967295) - 2147483648)::text::xid8, pg_current_snapshot())), true)::text
-            FROM unnest($2::text[]) AS x(xid), (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS edge) s)] AS cells
-        UNION ALL
-        SELECT 'message', ${id}::text, 0, ARRAY[${messageCells.join(', ')}] FROM ${qualifiedName(message)} WHERE ${id} = ANY ($1::text[]::${idType}[])
-        UNION ALL
-        ${children.join(' UNION ALL ')}
-      ) everything ORDER BY place`;
+  /** A column or table that is gone or has another name: the catalog is read again, and the caller tries again. */
+  async #query<T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<pg.QueryResult<T>> {
+    try {
+      return await this.#pool.query<T>({ name: `${name}_${this.#layout.version}`, text, values });
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === '42703' || code === '42P01') this.#layout = await describe(this.#pool, this.#mapping, this.#layout.version + 1);
+      throw error;
+    }
   }
 
   #table(entity: Entity): TableMapping {
-    const table = this.#mapping.get(entity);
+    const table = this.#layout.mapping.get(entity);
     if (table === undefined) throw new PreconditionError(`no table is mapped for ${entity}`);
     return table;
   }
 }
 
-function columnsOf(mapping: Mapping, entity: Entity): readonly string[] {
-  return Object.keys(mapping.get(entity)?.columns ?? {});
+async function describe(pool: pg.Pool, mapping: Mapping, version: number): Promise<Layout> {
+  const tables = [...mapping.values()];
+  const found = await pool.query<{ table_name: string; column_name: string; type: string }>(
+    `SELECT n.nspname || '.' || c.relname AS table_name, a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS type
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      WHERE n.nspname = ANY($1) AND c.relname = ANY($2)`,
+    [tables.map((table) => table.schema), tables.map((table) => table.table)],
+  );
+  const types = new Map(found.rows.map((row) => [`${row.table_name}.${row.column_name}`, row.type]));
+  const known = new Set(found.rows.map((row) => row.table_name));
+  const faults: string[] = [];
+  const idTypes = new Map<Entity, string>();
+  for (const table of tables) {
+    const name = `${table.schema}.${table.table}`;
+    if (!known.has(name)) {
+      faults.push(`table ${name} does not exist`);
+      continue;
+    }
+    for (const [logical, column] of Object.entries(table.columns)) {
+      const type = types.get(`${name}.${column}`);
+      if (type === undefined && !table.optional.includes(logical)) faults.push(`column ${name}.${column} does not exist`);
+      if (logical === 'id' && type !== undefined) idTypes.set(table.entity, type);
+    }
+  }
+  if (faults.length > 0) {
+    throw new PreconditionError(`the database does not hold the chat tables (SOURCE_SCHEMA, TABLE_PREFIX): ${faults.join('; ')}`);
+  }
+  const present = withColumns(mapping, types);
+  const columns = (entity: Entity): readonly string[] => Object.keys(present.get(entity)?.columns ?? {});
+  const cells = {
+    message: ['timestamp', 'text', 'channel_id', 'user_id'],
+    reaction: columns('reaction'),
+    attachment: columns('attachment'),
+    kwarg: columns('kwarg'),
+  };
+  return { mapping: present, idTypes, cells, readSql: readSql(present, idTypes.get('message') ?? 'text', cells), version };
+}
+
+function readSql(mapping: Mapping, idType: string, cells: Layout['cells']): string {
+  const column = (table: TableMapping, name: string): string => quoteIdent(table.columns[name] ?? name);
+  const texts = (table: TableMapping, names: readonly string[]): string[] => names.map((name) => `${column(table, name)}::text`);
+  const parts: string[] = [];
+  for (const kind of ['message', 'reaction', 'attachment', 'kwarg'] as const) {
+    const table = mapping.get(kind);
+    if (table === undefined) continue;
+    const owner = column(table, kind === 'message' ? 'id' : 'message_id');
+    const list = texts(table, cells[kind]);
+    if (kind === 'message') list.push('serialized' in table.columns ? `(${column(table, 'serialized')} IS NOT NULL)::text` : `'false'`);
+    parts.push(`SELECT '${kind}', ${owner}::text, row_number() OVER (ORDER BY ${column(table, 'id')}), ARRAY[${list.join(', ')}]
+          FROM ${qualifiedName(table)} WHERE ${owner} = ANY ($1::text[]::${idType}[])`);
+  }
+  return `
+    SELECT kind, message_id, cells FROM (
+      SELECT 'snapshot' AS kind, NULL::text AS message_id, 0::bigint AS place, ARRAY[pg_current_wal_insert_lsn()::text] AS cells
+      UNION ALL ${parts.join(' UNION ALL ')}
+    ) everything ORDER BY place`;
 }
 
 function selectList(table: TableMapping): string {

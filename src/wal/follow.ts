@@ -52,10 +52,11 @@ export class Follower {
       const stream = new WalStream(this.#options, this.#inbox, this.#ledger);
       try {
         const identity = await stream.connect();
-        await stream.start();
         const known = this.#identity;
         const fresh = known === null || known.systemId !== identity.systemId || known.timeline !== identity.timeline;
+        // Before the start: what arrives from then on belongs to the new history.
         if (fresh) this.#forget();
+        await stream.start();
         this.#identity = identity;
         this.#lastPid = stream.pid;
         this.#stream = stream;

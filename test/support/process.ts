@@ -2,11 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { inject, onTestFinished } from 'vitest'
+import { inject, onTestFailed, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import type { TestDatabase } from './database.js'
 
-const LogLineSchema = z.looseObject({ level: z.number(), msg: z.string().default('') })
+const LogLineSchema = z.looseObject({ level: z.string(), msg: z.string().default('') })
 export type LogLine = z.infer<typeof LogLineSchema>
 
 export interface Exit {
@@ -116,7 +116,7 @@ export function startBridge(env: Readonly<Record<string, string>>, args: readonl
       return exited
     },
   }
-  stopAtTestEnd(async () => bridge.stop('SIGKILL'))
+  stopAtTestEnd(async () => bridge.stop('SIGKILL'), () => `A bridge of the failed test.${ending(output)}\n`)
   return bridge
 }
 
@@ -127,9 +127,10 @@ export async function runCommand(env: Readonly<Record<string, string>>, args: re
   return { code, stdout: bridge.stdout, stderr: bridge.stderr }
 }
 
-function stopAtTestEnd(stop: () => Promise<unknown>): void {
+function stopAtTestEnd(stop: () => Promise<unknown>, describe: () => string): void {
   try {
     onTestFinished(async () => { await stop() })
+    onTestFailed(() => { process.stderr.write(describe()) })
   } catch {
     // Started in a hook, which has no test: the hook's counterpart stops it, or the end of this worker.
   }
