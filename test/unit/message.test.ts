@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { NO_CHILDREN } from '../../src/shape/coalesce.js'
 import { serializeMessage, type Names } from '../../src/shape/message.js'
+import type { Row } from '../../src/types.js'
 import { attachment, kwarg, message, reaction } from './changes.js'
 
 const names: Names = {
@@ -49,9 +50,12 @@ describe('reactions', () => {
   })
 })
 
-describe('attachments', () => {
-  const serialize = (over: Record<string, string | null>): string => JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, attachment: [attachment('20', '1', over)] }, names)['attachments'])
+/** What a receiver gets of one attachment with these columns. */
+function serialize(over: Row): string {
+  return JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, attachment: [attachment('20', '1', over)] }, names)['attachments'])
+}
 
+describe('attachments', () => {
   test('have their keys in the order of the application, sizes as numbers', () => {
     const all = {
       thumb_height: '9', thumb_width: '8', thumb_url: 'l', video_html_height: '7', video_html_width: '6', video_html: 'k', image_height: '5', image_width: '4', image_url: 'j',
@@ -72,25 +76,26 @@ describe('attachments', () => {
   })
 })
 
-describe('kwargs', () => {
-  const serialize = (...pairs: readonly (readonly [string, string])[]): unknown => {
-    const rows = pairs.map(([key, value], index) => kwarg(String(index), '1', { key, value }))
-    return JSON.parse(JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, kwarg: rows }, names)['kwargs']))
-  }
+/** What a receiver reads of kwargs with these keys and values. */
+function serializeKwargs(...pairs: readonly (readonly [string, string])[]): unknown {
+  const rows = pairs.map(([key, value], index) => kwarg(String(index), '1', { key, value }))
+  return JSON.parse(JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, kwarg: rows }, names)['kwargs']))
+}
 
+describe('kwargs', () => {
   test('keep empty keys and values', () => {
-    expect(serialize(['', ''], ['a', ''])).toEqual({ '': '', a: '' })
+    expect(serializeKwargs(['', ''], ['a', ''])).toEqual({ '': '', a: '' })
   })
 
   test('of one key are the last of them', () => {
-    expect(serialize(['a', '1'], ['b', '2'], ['a', '3'])).toEqual({ a: '3', b: '2' })
+    expect(serializeKwargs(['a', '1'], ['b', '2'], ['a', '3'])).toEqual({ a: '3', b: '2' })
   })
 
   test('may have any key, __proto__ too', () => {
     const text = fc.oneof(fc.constantFrom('__proto__', 'constructor', 'toString', 'a'), fc.string({ unit: 'grapheme' }))
     fc.assert(fc.property(fc.array(fc.tuple(text, text), { minLength: 1 }), pairs => {
-      const made = serialize(...pairs)
-      const found = new Map(Object.entries(made as Record<string, unknown>))
+      const made = serializeKwargs(...pairs)
+      const found = new Map(typeof made === 'object' && made !== null ? Object.entries(made) : [])
       expect(found).toEqual(new Map(pairs))
     }), { examples: [[[['__proto__', 'x']]]] })
   })
