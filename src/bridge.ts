@@ -51,8 +51,8 @@ export class Bridge {
   #systemId = '';
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
-  #leading: Promise<void>;
-  #lead: () => void = () => undefined;
+  /** Open while this instance streams: only then is anything shaped. */
+  #leading: Gate = gate();
 
   private constructor(config: BridgeConfig, log: Logger, connection: pg.ClientConfig, pool: pg.Pool, source: Source, names: Names) {
     this.#config = config;
@@ -60,7 +60,6 @@ export class Bridge {
     this.#names = names;
     this.#pool = pool;
     this.#source = source;
-    this.#leading = this.#newLeading();
     this.#directory = new Directory((entity, ids) => source.lookup(entity, ids), DIRECTORY_LIMIT);
     const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
     const timing = { baseMs: config.RETRY_BASE_MS, maxMs: config.RETRY_MAX_MS, maxAgeMs: config.RETRY_MAX_AGE_MS };
@@ -190,7 +189,7 @@ export class Bridge {
     });
     signal.addEventListener('abort', () => this.#inbox.wake(), { once: true });
     while (!signal.aborted) {
-      await Promise.race([this.#leading, stopped]);
+      await Promise.race([this.#leading.opened, stopped]);
       await this.#dispatcher.room(signal);
       const timer = this.#wakeWhenDue();
       const arrivals = signal.aborted ? [] : await this.#inbox.take(BATCH);
@@ -272,14 +271,15 @@ export class Bridge {
     }
     this.#observer.state = 'streaming';
     this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
-    this.#lead();
+    this.#leading.open();
   }
 
   async #onStandby(): Promise<void> {
     if (this.#observer.state === 'standby') return;
     this.#observer.state = 'standby';
     this.#generation += 1;
-    this.#leading = this.#newLeading();
+    // One that nobody went through yet is the one that the loop waits at.
+    if (this.#leading.isOpen) this.#leading = gate();
     this.#registry.close();
     this.#shaper.reset(0n);
     await this.#dispatcher.abandon();
@@ -326,15 +326,31 @@ export class Bridge {
     }
   }
 
-  #newLeading(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#lead = resolve;
-    });
-  }
-
   #inBackground(what: string, work: Promise<unknown>): void {
     work.catch((error: unknown) => this.#log.error({ reason: errorMessage(error) }, `${what} failed`));
   }
+}
+
+interface Gate {
+  readonly opened: Promise<void>;
+  readonly isOpen: boolean;
+  open(): void;
+}
+
+function gate(): Gate {
+  let resolve = (): void => undefined;
+  const opened = new Promise<void>((done) => {
+    resolve = done;
+  });
+  const self = {
+    opened,
+    isOpen: false,
+    open: () => {
+      self.isOpen = true;
+      resolve();
+    },
+  };
+  return self;
 }
 
 const ANOMALIES = {

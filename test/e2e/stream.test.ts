@@ -1,0 +1,123 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { startPostgres } from '../../src/demo/postgres.js';
+import { insertMessage } from '../support/chat.js';
+import { eventually } from '../support/eventually.js';
+import { closedGate } from '../support/gate.js';
+import { createScene, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
+import { startBridge } from '../support/process.js';
+import { startProxy } from '../support/tcp-proxy.js';
+
+const say = async ({ db, chat }: Scene, text: string): Promise<number> => insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text });
+
+test('a receiver slower than wal_sender_timeout neither breaks the stream nor gets anything twice', async () => {
+  const server = await startPostgres({ settings: { wal_sender_timeout: '1s' } });
+  onTestFinished(async () => server.dispose());
+  const scene = await runningScene({ serverUrl: server.url() });
+  const { db, hook, bridge } = scene;
+  const gate = closedGate();
+  hook.respond = () => ({ status: 200, delayUntil: gate.opened });
+  await say(scene, 'slow');
+  await hook.waitForNotifications(1);
+  // Three times the timeout, by the server's clock; a broken stream would show another walsender.
+  const walsender = async (): Promise<unknown> => (await db.query("SELECT pid FROM pg_stat_replication"))[0];
+  const before = await walsender();
+  await db.query('SELECT pg_sleep(3.2)');
+  expect(await walsender()).toEqual(before);
+  gate.open();
+  await say(scene, 'next');
+  await hook.waitFor(({ body }) => body.message?.content === 'next');
+  await waitConfirmed(db);
+  expect(told(hook.notifications)).toEqual(['message_created slow', 'message_created next']);
+  expect(hook.notifications).toHaveLength(2);
+  expect(bridge.logs.filter(({ msg }) => msg.startsWith('the replication stream broke'))).toEqual([]);
+});
+
+test('a terminated walsender: the stream is begun again, nothing is lost and nothing sent twice', async () => {
+  const scene = await runningScene();
+  const { db, hook } = scene;
+  for (const index of [0, 1, 2, 3, 4]) {
+    await say(scene, String(index));
+    await db.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active', [db.slotName]);
+  }
+  await hook.waitFor(({ body }) => body.message?.content === '4');
+  await waitConfirmed(db);
+  expect(told(hook.notifications).sort()).toEqual([0, 1, 2, 3, 4].map((index) => `message_created ${index}`));
+  expect(hook.notifications).toHaveLength(5);
+});
+
+test('terminated sessions of the pool are replaced', async () => {
+  const scene = await runningScene();
+  const { db, hook } = scene;
+  await db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slackchat-bridge' AND backend_type = 'client backend'");
+  const id = await say(scene, 'a');
+  await db.query("UPDATE slackchat_message SET text = 'b' WHERE id = $1", [id]);
+  await hook.waitFor(({ body }) => body.message?.content === 'b');
+});
+
+test.each(['fast', 'immediate'] as const)('a %s restart of the server is survived, and a fast one not held up', async (mode) => {
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const scene = await runningScene({ serverUrl: server.url() });
+  const { hook, bridge } = scene;
+  const gate = closedGate();
+  // Something unconfirmed must not keep the server from stopping.
+  hook.respond = () => ({ status: 200, delayUntil: gate.opened });
+  await say(scene, 'before');
+  await hook.waitForNotifications(1);
+  await server.stop(mode);
+  gate.open();
+  await server.start();
+  await bridge.waitForLog(({ msg, fresh }) => msg === 'streaming' && fresh === false);
+  await say(scene, 'after');
+  await hook.waitFor(({ body }) => body.message?.content === 'after');
+  await waitConfirmed(scene.db);
+  expect(hook.notifications).toHaveLength(2);
+});
+
+test('a connection that goes silent is noticed, and begun again', async () => {
+  const server = await startPostgres({ settings: { wal_sender_timeout: '2s' } });
+  onTestFinished(async () => server.dispose());
+  const scene = await createScene({ serverUrl: server.url() });
+  const proxy = await startProxy(server.port);
+  onTestFinished(async () => proxy.close());
+  const bridge = await scene.start({ DATABASE_URL: scene.db.urlVia(proxy.port) });
+  await scene.register(scene.hook.url);
+  proxy.blackhole(true);
+  await bridge.waitForLog(({ msg, reason }) => msg.startsWith('the replication stream broke') && String(reason).includes('silent'));
+  expect((await fetch(`${await bridge.adminUrl()}/readyz`)).status).toBe(503);
+  proxy.blackhole(false);
+  proxy.cut();
+  await say(scene, 'after');
+  await scene.hook.waitFor(({ body }) => body.message?.content === 'after');
+  await eventually(async () => expect((await fetch(`${await bridge.adminUrl()}/readyz`)).status).toBe(200));
+});
+
+test('a large transaction arrives whole and in order, with less memory than it has bytes', async () => {
+  const scene = await runningScene({ env: { MAX_BUFFER_MB: '8' } });
+  const { db, chat, hook } = scene;
+  await db.query(
+    `INSERT INTO slackchat_message ("timestamp", text, channel_id, user_id)
+     SELECT '2020-01-01'::timestamptz + i * interval '1 ms', i || repeat(' long', 1000), $1, $2 FROM generate_series(1, 4000) i`,
+    [chat.channelId, chat.userIds[0]],
+  );
+  await hook.waitForNotifications(4000, { timeoutMs: 25_000 });
+  await waitConfirmed(db);
+  expect(new Set(hook.notifications.map(({ headers }) => headers['webhook-id'])).size).toBe(4000);
+  expect(hook.notifications.every(({ body }) => body.update_type === 'message_created')).toBe(true);
+});
+
+test('a lost slot is made anew, and every channel is announced; with ON_SLOT_LOST=stop it ends with a clear message', async () => {
+  const scene = await runningScene();
+  const { db, chat, hook, bridge } = scene;
+  expect((await bridge.stop()).code).toBe(0);
+  await db.query('SELECT pg_drop_replication_slot($1)', [db.slotName]);
+  await say(scene, 'unseen');
+  hook.clear();
+  const stopping = startBridge({ ...scene.env, ON_SLOT_LOST: 'stop' }, ['run']);
+  expect((await stopping.exited).code).toBe(1);
+  expect(stopping.stderr).toContain('ON_SLOT_LOST');
+  const resyncing = startBridge(scene.env, ['run']);
+  await resyncing.waitReady();
+  const [got] = await hook.waitForNotifications(1);
+  expect(got?.body).toEqual({ token: 'test-token', type: 'update_notification', channel: chat.channelId, chat_type: 'default' });
+});
