@@ -71,7 +71,7 @@ export class Screen {
     this.#frame = (this.#frame + 1) % FRAMES.length;
     const seconds = ((performance.now() - since) / 1000).toFixed(1);
     // Cut, because a line that wraps cannot be taken back.
-    const text = `${FRAMES[this.#frame] ?? ''} ${what} ${seconds} s`.slice(0, Math.max(10, this.#out.columns - 1));
+    const text = `${FRAMES[this.#frame] ?? ''} ${what} ${seconds} s`.slice(0, (this.#out.columns || 80) - 1);
     this.#out.write(`\r\u001B[2K${this.paint('dim', text)}`);
   }
 }
