@@ -5,7 +5,8 @@ import { connectionConfig } from './database.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
 import { Registry } from './deliver/registry.js';
-import { errorMessage, isConfigurationFault, PreconditionError, SlotLostError } from './errors.js';
+import { errorMessage, isConfigurationFault, PreconditionError, type SlotLostError } from './errors.js';
+import { gate, type Gate } from './gate.js';
 import type { Logger } from './log.js';
 import { slackchatMapping } from './mapping.js';
 import { Metrics } from './metrics.js';
@@ -329,28 +330,6 @@ export class Bridge {
   #inBackground(what: string, work: Promise<unknown>): void {
     work.catch((error: unknown) => this.#log.error({ reason: errorMessage(error) }, `${what} failed`));
   }
-}
-
-interface Gate {
-  readonly opened: Promise<void>;
-  readonly isOpen: boolean;
-  open(): void;
-}
-
-function gate(): Gate {
-  let resolve = (): void => undefined;
-  const opened = new Promise<void>((done) => {
-    resolve = done;
-  });
-  const self = {
-    opened,
-    isOpen: false,
-    open: () => {
-      self.isOpen = true;
-      resolve();
-    },
-  };
-  return self;
 }
 
 const ANOMALIES = {

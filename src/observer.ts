@@ -65,7 +65,8 @@ export class Observer {
       [this.#slot],
     );
     const row = result.rows[0];
-    this.#lagBytes = row?.lag == null ? null : Number(row.lag);
+    const lag = row?.lag ?? null;
+    this.#lagBytes = lag === null ? null : Number(lag);
     this.#confirmed = row?.confirmed ?? null;
     const counts = await this.#parked.counts();
     this.#counts = new Map(counts.map(({ webhookId, waiting, dead }) => [webhookId, { waiting, dead }]));

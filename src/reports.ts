@@ -12,7 +12,6 @@ export interface EndpointEffects {
 
 /** One line and one figure for each thing that happens to a delivery; successes are at debug. */
 export function endpointEvents(log: Logger, metrics: Metrics, effects: EndpointEffects): EndpointEvents {
-  const about = (webhook: Webhook): { readonly webhook: string; readonly endpoint: string } => ({ webhook: webhook.id, endpoint: withoutQuery(webhook.endpoint) });
   return {
     attempted(webhook, note, outcome, attempt, ms, committedAt) {
       metrics.attempts.inc({ outcome: outcome.kind });
@@ -48,7 +47,6 @@ export function endpointEvents(log: Logger, metrics: Metrics, effects: EndpointE
 }
 
 export function registryEvents(log: Logger, metrics: Metrics): RegistryEvents {
-  const about = (webhook: Webhook): { readonly webhook: string; readonly endpoint: string } => ({ webhook: webhook.id, endpoint: withoutQuery(webhook.endpoint) });
   return {
     verified(webhook) {
       metrics.verifications.inc({ result: 'verified' });
@@ -65,6 +63,10 @@ export function registryEvents(log: Logger, metrics: Metrics): RegistryEvents {
       log.error({ ...about(webhook), reason }, 'the result of a verification cannot be stored');
     },
   };
+}
+
+function about(webhook: Webhook): { readonly webhook: string; readonly endpoint: string } {
+  return { webhook: webhook.id, endpoint: withoutQuery(webhook.endpoint) };
 }
 
 /** A query may hold a key; a log never shows it. */

@@ -64,7 +64,7 @@ export class Verifier {
   }
 
   close(): void {
-    for (const webhookId of [...this.#runs.keys()]) this.cancel(webhookId);
+    for (const webhookId of this.#runs.keys()) this.cancel(webhookId);
   }
 
   #attempt(run: Run): void {

@@ -4,7 +4,7 @@ const TEXT_ARRAY = 1009;
 
 /** Column text raw: no Date, no rounded number. Arrays of text are the one type that is taken apart. */
 const rawTypes: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number) => (oid === TEXT_ARRAY ? (pg.types.getTypeParser(1009 as number) as (text: string) => unknown) : (text: string) => text),
+  getTypeParser: (oid: number) => (oid === TEXT_ARRAY ? (pg.types.getTypeParser(TEXT_ARRAY as number) as (text: string) => unknown) : (text: string) => text),
 };
 
 /**

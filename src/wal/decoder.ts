@@ -1,4 +1,4 @@
-import { PgoutputPlugin, type Pgoutput } from 'pg-logical-replication';
+import type { PgoutputPlugin, Pgoutput } from 'pg-logical-replication';
 import { StreamError } from '../errors.js';
 import { parseLsn, type Lsn } from '../lsn.js';
 import type { Entity, Row, RowChange } from '../types.js';

@@ -12,9 +12,9 @@ export interface Scene {
   readonly hook: Receiver;
   readonly env: Record<string, string>;
   /** The real process, streaming. */
-  start(env?: Readonly<Record<string, string>>): Promise<BridgeProcess>;
+  readonly start: (env?: Readonly<Record<string, string>>) => Promise<BridgeProcess>;
   /** Registers an endpoint and waits until it is verified. @returns its id */
-  register(endpoint: string, columns?: Readonly<Record<string, unknown>>): Promise<string>;
+  readonly register: (endpoint: string, columns?: Readonly<Record<string, unknown>>) => Promise<string>;
 }
 
 export interface SceneOptions {
