@@ -59,7 +59,7 @@ export async function applyStep(client: pg.Client, step: Step): Promise<void> {
 /** The step as text for psql; --print. */
 export function printStep(step: Step): string {
   const [first] = step.sql;
-  const body = step.sql.length === 1 && first !== undefined ? `${terminated(first)}` : `BEGIN;\n${step.sql.map(terminated).join('\n')}\nCOMMIT;`;
+  const body = step.sql.length === 1 && first !== undefined ? terminated(first) : `BEGIN;\n${step.sql.map(terminated).join('\n')}\nCOMMIT;`;
   return `-- ${step.title}\n-- needs: ${step.needs}\n${body}\n`;
 }
 

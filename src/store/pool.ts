@@ -1,11 +1,12 @@
 import pg from 'pg';
 
-const TEXT_ARRAY = 1009;
+/** text[]; the driver has a parser for it, but no name. */
+const TEXT_ARRAY: number = 1009;
+const raw = (text: string): string => text;
+const textArray: unknown = pg.types.getTypeParser(TEXT_ARRAY);
 
 /** Column text raw: no Date, no rounded number. Arrays of text are the one type that is taken apart. */
-const rawTypes: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number) => (oid === TEXT_ARRAY ? (pg.types.getTypeParser(TEXT_ARRAY as number) as (text: string) => unknown) : (text: string) => text),
-};
+const rawTypes: pg.CustomTypesConfig = { getTypeParser: (oid: number) => (oid === TEXT_ARRAY ? textArray : raw) };
 
 /**
  * What every session of the bridge asks of the server: times in the configured zone (PostgreSQL does

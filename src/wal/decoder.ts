@@ -84,8 +84,7 @@ export class Decoder {
       case 'message':
         if (!message.transactional || message.prefix !== this.#prefix) return null;
         return { tag: 'control', content: utf8.decode(message.content) };
-      case 'origin':
-      case 'type':
+      default: // 'origin' and 'type' say nothing that is needed
         return null;
     }
   }

@@ -69,6 +69,7 @@ export class WalStream {
     // 'replication' makes the server answer as a walsender; pg's types know it only as a passed-on option.
     const config = { ...options.connection, keepAlive: true, replication: 'database' };
     this.#client = new pg.Client(config);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the driver's replication half has no types
     this.#connection = (this.#client as unknown as { connection: CopyConnection }).connection;
     this.#plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [options.publication], messages: true });
     this.#decoder = new Decoder(this.#plugin, options.watched, options.controlPrefix);
@@ -89,6 +90,7 @@ export class WalStream {
 
   /** The server's process for this connection; null before it is there. */
   get pid(): number | null {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- set by the driver from BackendKeyData, not in its types
     return (this.#client as unknown as { readonly processID: number | null }).processID;
   }
 
@@ -104,10 +106,10 @@ export class WalStream {
       "SELECT setting AS ms FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'",
     );
     this.#liveness = new Liveness(livenessTiming(Number(timeout.rows[0]?.ms ?? 0)), performance.now());
-    const system = await this.#client.query<{ systemid: string; timeline: string }>('IDENTIFY_SYSTEM');
+    const system = await this.#client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM');
     const row = system.rows[0];
     if (row === undefined) throw new StreamError('IDENTIFY_SYSTEM gave no row');
-    return { systemId: String(row.systemid), timeline: String(row.timeline) };
+    return { systemId: row.systemid, timeline: String(row.timeline) };
   }
 
   /**
