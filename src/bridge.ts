@@ -260,7 +260,7 @@ export class Bridge {
     if (fresh) {
       this.#generation += 1;
       this.#systemId = identity.systemId;
-      this.#shaper.reset(await this.#source.currentLsn());
+      this.#shaper.reset();
       await this.#dispatcher.abandon();
       this.#directory.clear();
       for (const entity of DIRECTORY_ENTITIES) {
@@ -282,7 +282,7 @@ export class Bridge {
     // One that nobody went through yet is the one that the loop waits at.
     if (this.#leading.isOpen) this.#leading = gate();
     this.#registry.close();
-    this.#shaper.reset(0n);
+    this.#shaper.reset();
     await this.#dispatcher.abandon();
     this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
   }

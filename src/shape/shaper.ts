@@ -1,4 +1,3 @@
-import type { Lsn } from '../lsn.js';
 import type { Notification, Row, Transaction, UpdateType } from '../types.js';
 import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
 import type { Directory } from './directory.js';
@@ -13,19 +12,17 @@ export interface StoredMessage {
   readonly children: Children;
 }
 
-export interface Snapshot {
-  readonly lsn: Lsn;
-  readonly messages: ReadonlyMap<string, StoredMessage>;
-}
-
 /** Rows kept, and the longest text of one: at most some megabytes. */
 const RECENT = 1_000;
 const RECENT_TEXT = 4_096;
 
-const NOTHING_READ: Snapshot = { lsn: 0n, messages: new Map() };
+/** Messages by id. */
+type Snapshot = ReadonlyMap<string, StoredMessage>;
+
+const NOTHING_READ: Snapshot = new Map();
 
 export interface ShapeSource {
-  /** The messages with their children, read in one snapshot. `lsn`: every commit in the snapshot is before it. */
+  /** The messages with their children, read in one snapshot. */
   read(messageIds: readonly string[]): Promise<Snapshot>;
   channelIds(): Promise<readonly string[]>;
 }
@@ -59,8 +56,6 @@ export class Shaper<E> {
   readonly #settling = new Settling<E>();
   /** rows of messages told of late: one that is deleted by now can still be told to have changed before */
   readonly #recent = new Map<string, Row>();
-  /** the newest snapshot of which a message's columns were told */
-  #toldUpTo: Lsn = 0n;
 
   constructor(source: ShapeSource, directory: Directory, options: ShapeOptions) {
     this.#source = source;
@@ -73,14 +68,10 @@ export class Shaper<E> {
     return this.#settling.nextDueAt();
   }
 
-  /**
-   * Another history begins: what waited is forgotten with its ledger entries.
-   * @param toldUpTo up to where another process may have told states newer than their commits
-   */
-  reset(toldUpTo: Lsn): void {
+  /** Another history begins: what waited is forgotten with its ledger entries. */
+  reset(): void {
     this.#settling.clear();
     this.#recent.clear();
-    this.#toldUpTo = toldUpTo;
   }
 
   /**
@@ -158,7 +149,7 @@ export class Shaper<E> {
         children(effect.children);
       }
     }
-    for (const message of snapshot.messages.values()) {
+    for (const message of snapshot.values()) {
       row(message.row);
       children(message.children);
     }
@@ -175,7 +166,9 @@ export class Shaper<E> {
     const seq = effect.place * 2;
     switch (effect.net) {
       case 'created': {
-        const { row, children } = this.#state(origin, effect, snapshot);
+        // As of its commit: everything is in the transaction, unless that came in parts.
+        const whole = item.transaction.part === 0 && item.transaction.final;
+        const { row, children } = this.#state(effect, whole ? NOTHING_READ : snapshot);
         this.#notify(entry, origin, seq, 'message_created', effect.messageId, effect.row, row, children, outputs);
         return;
       }
@@ -183,13 +176,13 @@ export class Shaper<E> {
         this.#notify(entry, origin, seq, 'message_deleted', effect.messageId, effect.before, effect.row, NO_CHILDREN, outputs);
         return;
       case 'moved': {
-        const { row, children } = this.#state(origin, effect, snapshot);
+        const { row, children } = this.#state(effect, snapshot);
         this.#notify(entry, origin, seq, 'message_deleted', effect.messageId, effect.before, effect.before, NO_CHILDREN, outputs);
         this.#notify(entry, origin, seq + 1, 'message_created', effect.messageId, effect.row, row, children, outputs);
         return;
       }
       case 'changed': {
-        const maintained = snapshot.messages.get(effect.messageId)?.maintained === true;
+        const maintained = snapshot.get(effect.messageId)?.maintained === true;
         if (effect.row === null && maintained && this.#options.settleMs > 0) {
           this.#settling.hold({ entry, origin, effect, dueAt: now + this.#options.settleMs });
           outputs.push({ kind: 'hold', entry });
@@ -201,24 +194,22 @@ export class Shaper<E> {
   }
 
   #changed(entry: E, origin: Origin, effect: MessageEffect, snapshot: Snapshot, outputs: Output<E>[]): void {
-    const { row, children } = this.#state(origin, effect, snapshot);
+    const { row, children } = this.#state(effect, snapshot);
     // Only children were written, and the message is gone by now and not remembered: its deletion follows.
     if (row === null) return;
     this.#notify(entry, origin, effect.place * 2, 'message_changed', effect.messageId, effect.row ?? row, row, children, outputs);
   }
 
   /**
-   * The message's columns are the WAL's, as of its commit. Where only children were written they are
-   * the snapshot's, which can be of a later commit: from then on, until the stream is past that
-   * snapshot, they stay the snapshot's, so that no older state follows a newer one.
+   * The message and its children as the snapshot has them, never a mixture of the WAL's row and later
+   * children. Snapshots only get newer, so no older state follows a newer one. A message that is
+   * deleted by now is told from the WAL: its deletion follows.
    */
-  #state(origin: Origin, effect: MessageEffect, { lsn, messages }: Snapshot): { readonly row: Row | null; readonly children: Children } {
-    const found = messages.get(effect.messageId);
-    const children = found?.children ?? effect.children;
+  #state(effect: MessageEffect, snapshot: Snapshot): { readonly row: Row | null; readonly children: Children } {
     if (effect.row !== null) this.#remember(effect.messageId, effect.row);
-    if (effect.row !== null && origin.commitLsn > this.#toldUpTo && !Object.values(effect.row).includes(undefined)) return { row: effect.row, children };
-    if (lsn > this.#toldUpTo) this.#toldUpTo = lsn;
-    return { row: found?.row ?? effect.row ?? this.#recent.get(effect.messageId) ?? null, children };
+    const found = snapshot.get(effect.messageId);
+    if (found?.row !== undefined && found.row !== null) return { row: found.row, children: found.children };
+    return { row: effect.row ?? this.#recent.get(effect.messageId) ?? null, children: effect.children };
   }
 
   #remember(messageId: string, row: Row): void {

@@ -1,9 +1,10 @@
 import pg from 'pg';
 
-/** text[]; the driver has a parser for it, but no name. */
-const TEXT_ARRAY: number = 1009;
+/** text[], for which the driver has a parser but no name. */
+const TEXT_ARRAY = 1009;
 const raw = (text: string): string => text;
-const textArray: unknown = pg.types.getTypeParser(TEXT_ARRAY);
+// oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- see TEXT_ARRAY
+const textArray: unknown = pg.types.getTypeParser(TEXT_ARRAY as number);
 
 /** Column text raw: no Date, no rounded number. Arrays of text are the one type that is taken apart. */
 const rawTypes: pg.CustomTypesConfig = { getTypeParser: (oid: number) => (oid === TEXT_ARRAY ? textArray : raw) };

@@ -1,6 +1,5 @@
 import type pg from 'pg';
 import { errorCode, PreconditionError } from '../errors.js';
-import { parseLsn, type Lsn } from '../lsn.js';
 import { qualifiedName, quoteIdent, type Mapping, type TableMapping } from '../mapping.js';
 import { delay } from '../time.js';
 import type { Entity, Row } from '../types.js';
@@ -16,8 +15,8 @@ export interface StoredMessage {
 }
 
 interface ReadRow {
-  readonly kind: 'snapshot' | 'message' | ChildEntity;
-  readonly message_id: string | null;
+  readonly kind: 'message' | ChildEntity;
+  readonly message_id: string;
   readonly cells: readonly (string | null)[];
 }
 
@@ -82,11 +81,10 @@ export class Source {
     return result.rows.map((row) => row.id);
   }
 
-  /** Messages and children in one statement, so in one snapshot. `lsn`: every commit in it is before. */
-  async read(messageIds: readonly string[]): Promise<{ readonly lsn: Lsn; readonly messages: ReadonlyMap<string, StoredMessage> }> {
+  /** Messages and children in one statement, so in one snapshot. */
+  async read(messageIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
     const result = await this.#query<ReadRow>('read_messages', this.#layout.readSql, [messageIds]);
-    const snapshot = result.rows.find((row) => row.kind === 'snapshot');
-    return { lsn: parseLsn(snapshot?.cells[0] ?? '0/0'), messages: this.#collect(messageIds, result.rows) };
+    return this.#collect(messageIds, result.rows);
   }
 
   /**
@@ -103,18 +101,12 @@ export class Source {
     }
   }
 
-  /** The end of the WAL now. */
-  async currentLsn(): Promise<Lsn> {
-    const result = await this.#pool.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
-    return parseLsn(result.rows[0]?.lsn ?? '0/0');
-  }
-
   #collect(messageIds: readonly string[], rows: readonly ReadRow[]): ReadonlyMap<string, StoredMessage> {
     const messages = new Map<string, { row: Row | null; maintained: boolean; children: Record<ChildEntity, Row[]> }>();
     for (const id of messageIds) messages.set(id, { row: null, maintained: false, children: { reaction: [], attachment: [], kwarg: [] } });
     for (const { kind, message_id, cells } of rows) {
-      const message = messages.get(message_id ?? '');
-      if (kind === 'snapshot' || message === undefined) continue;
+      const message = messages.get(message_id);
+      if (message === undefined) continue;
       const row = Object.fromEntries(this.#layout.cells[kind].map((column, index) => [column, cells[index] ?? null]));
       if (kind === 'message') {
         message.row = { ...row, id: message_id };
@@ -196,11 +188,7 @@ function readSql(mapping: Mapping, idType: string, cells: Layout['cells']): stri
     parts.push(`SELECT '${kind}', ${owner}::text, row_number() OVER (ORDER BY ${column(table, 'id')}), ARRAY[${list.join(', ')}]
           FROM ${qualifiedName(table)} WHERE ${owner} = ANY ($1::text[]::${idType}[])`);
   }
-  return `
-    SELECT kind, message_id, cells FROM (
-      SELECT 'snapshot' AS kind, NULL::text AS message_id, 0::bigint AS place, ARRAY[pg_current_wal_insert_lsn()::text] AS cells
-      UNION ALL ${parts.join(' UNION ALL ')}
-    ) everything ORDER BY place`;
+  return `SELECT kind, message_id, cells FROM (${parts.join(' UNION ALL ')}) everything (kind, message_id, place, cells) ORDER BY place`;
 }
 
 function selectList(table: TableMapping): string {
