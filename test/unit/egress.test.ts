@@ -24,7 +24,7 @@ const asNumber = (octets: readonly number[]): number => octets.reduce((sum, one)
 /** An IPv4 address inside IPv6 ones: mapped, NAT64, 6to4, compatible. */
 function wrapped(address: string): string[] {
   const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number)
-  return [`::ffff:${address}`, `64:ff9b::${address}`, `2002:${hex(a, b)}:${hex(c, d)}::1`, `::${address}`]
+  return [`::ffff:${address}`, `64:ff9b::${address}`, `2002:${hex(a, b)}:${hex(c, d)}::1`, `::${address}`, `::${hex(a, b)}:${hex(c, d)}`]
 }
 
 const NEVER = ['169.254.169.254', '169.254.0.1', '224.0.0.1', '239.255.255.250', '0.0.0.0', '0.1.2.3', '255.255.255.255']

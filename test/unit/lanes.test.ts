@@ -71,6 +71,18 @@ describe('what is cut', () => {
     expect([lanes.next(), lanes.next()]).toEqual([b1, undefined])
   })
 
+  test('and what comes into the lane after it still goes one at a time', () => {
+    const lanes = new Lanes<Item>()
+    fill(lanes, 'a')
+    lanes.cut('a')
+    const [first] = fill(lanes, 'a')
+    expect(lanes.next()).toBe(first)
+    const [second] = fill(lanes, 'a')
+    expect(lanes.next()).toBe(undefined)
+    lanes.done('a')
+    expect(lanes.next()).toBe(second)
+  })
+
   test('of all lanes is everything that waits, each lane in order', () => {
     const lanes = new Lanes<Item>()
     const [, a2, b1, a3, b2] = fill(lanes, 'a', 'a', 'b', 'a', 'b')

@@ -160,3 +160,14 @@ test('thousands of transactions settle in windows that never let go of the head'
     expect(ledger.open).toBe(0)
   }
 })
+
+test('a long run of settled transactions is forgotten, and none of those behind it', () => {
+  const ledger = new Ledger()
+  const entries = Array.from({ length: 3_000 }, (_, n) => open(ledger, BigInt(n + 1), 1))
+  for (const [n, entry] of entries.entries()) {
+    ledger.close(entry)
+    ledger.settle(entry)
+    expect(ledger.confirmed).toBe(BigInt(n + 1))
+    expect(ledger.open).toBe(2_999 - n)
+  }
+})

@@ -170,6 +170,8 @@ describe('the breaker', () => {
     breaker.succeeded()
     expect(fail(breaker, 'a', 10_000)).toBe(true)
     expect(breaker.probeAt).toBe(11_000)
+    fail(breaker, 'a', 11_000)
+    expect(breaker.probeAt).toBe(13_000)
   })
 
   test('in whatever happens never allows more than the endpoint does, and when open no more than one', () => {
