@@ -71,4 +71,29 @@ BEGIN
 END
 $$;
 
+-- Asks for an update notification about a channel to every endpoint that wants its chat type.
+CREATE OR REPLACE FUNCTION slackchat_bridge.request_update(channel text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+DECLARE
+  wanted {{channel}}.{{channel.id}}%TYPE := channel;
+BEGIN
+  IF NOT EXISTS (SELECT FROM {{channel}} c WHERE c.{{channel.id}} = wanted) THEN
+    RAISE EXCEPTION 'there is no channel %', coalesce(channel, 'NULL') USING ERRCODE = 'no_data_found';
+  END IF;
+  PERFORM slackchat_bridge.emit(json_build_object('request_update', wanted::text));
+END
+$$;
+
+CREATE OR REPLACE FUNCTION slackchat_bridge.request_update(channel uuid) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.request_update(channel::text) $$;
+
+-- Asks for an update notification about every channel to one endpoint.
+CREATE OR REPLACE FUNCTION slackchat_bridge.resync(webhook_id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  PERFORM slackchat_bridge.must_be_webhook(webhook_id);
+  PERFORM slackchat_bridge.emit(json_build_object('resync', webhook_id::text));
+END
+$$;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA slackchat_bridge FROM PUBLIC;

@@ -1,7 +1,7 @@
 import { PreconditionError } from '../errors.js';
 import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
 import { identityIsSufficient, type DatabaseState, type Names } from './inspect.js';
-import { functionsDigest } from './scripts.js';
+import { functionsDigest, withNames } from './scripts.js';
 
 /** One thing to do: its statements run in one transaction, in order. */
 export interface Step {
@@ -35,12 +35,12 @@ export function planSetup(state: DatabaseState, names: Names): readonly Step[] {
       ],
     });
   }
-  const digest = functionsDigest(state.scripts);
+  const digest = functionsDigest(state.scripts, names.tables);
   if (state.functionsDigest !== digest) {
     steps.push({
       title: 'functions for control by SQL',
       needs: 'owner of the schema slackchat_bridge',
-      sql: [...state.scripts.filter((script) => script.kind === 'functions').map((script) => script.sql), remember('functions', digest)],
+      sql: [...state.scripts.filter((script) => script.kind === 'functions').map((script) => withNames(script.sql, names.tables)), remember('functions', digest)],
     });
   }
   for (const table of names.tables) {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
 
 /** One SQL file of the package. */
 export interface Script {
@@ -29,9 +30,18 @@ export function readScripts(): readonly Script[] {
   return [...read('migrations', 'migration'), ...read('functions', 'functions')];
 }
 
+/** The functions name the application's tables, which are named in the configuration: {{channel}}, {{channel.id}}. */
+export function withNames(sql: string, tables: readonly TableMapping[]): string {
+  return sql.replaceAll(/\{\{(\w+)(?:\.(\w+))?\}\}/gu, (_all, entity: string, column: string | undefined) => {
+    const table = tables.find((mapped) => mapped.entity === entity);
+    if (table === undefined) throw new RangeError(`no table is mapped for ${entity}`);
+    return column === undefined ? qualifiedName(table) : quoteIdent(table.columns[column] ?? column);
+  });
+}
+
 /** Changes whenever a function does, so that setup knows when to apply them again. */
-export function functionsDigest(scripts: readonly Script[]): string {
+export function functionsDigest(scripts: readonly Script[], tables: readonly TableMapping[]): string {
   const hash = createHash('sha256');
-  for (const script of scripts) if (script.kind === 'functions') hash.update(script.sql);
+  for (const script of scripts) if (script.kind === 'functions') hash.update(withNames(script.sql, tables));
   return hash.digest('hex').slice(0, 16);
 }

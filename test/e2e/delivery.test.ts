@@ -190,3 +190,26 @@ test.each([
   await scene.hook.waitForNotifications(2);
   await eventually(async () => expect(await waiting(scene)).toEqual([]));
 });
+
+test('request_update and resync ask for update notifications by SQL, with the transaction or not at all', async () => {
+  const scene = await runningScene();
+  const { db, chat, hook, register, webhookId } = scene;
+  const other = await startReceiver();
+  onTestFinished(async () => other.close());
+  await register(other.url);
+  const client = await db.pool.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT slackchat_bridge.request_update($1::uuid)', [chat.channelId]);
+  await client.query('ROLLBACK');
+  client.release();
+  await db.query('SELECT slackchat_bridge.request_update($1)', [chat.channelId.replaceAll('-', '')]);
+  await waitConfirmed(db);
+  const notification = { token: 'test-token', type: 'update_notification', channel: chat.channelId, chat_type: 'default' };
+  expect(hook.notifications.map(({ body }) => body)).toEqual([notification]);
+  expect(other.notifications).toHaveLength(1);
+  await db.query('SELECT slackchat_bridge.resync($1)', [webhookId]);
+  await waitConfirmed(db);
+  expect(hook.notifications.map(({ body }) => body)).toEqual([notification, notification]);
+  expect(other.notifications).toHaveLength(1);
+  await expect(db.query("SELECT slackchat_bridge.request_update('00000000-0000-0000-0000-000000000000')")).rejects.toThrow('there is no channel');
+});
