@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { NO_CHILDREN, type Children } from '../../src/shape/coalesce.js'
 import { Directory } from '../../src/shape/directory.js'
-import { Shaper, type Output, type ShapeOptions, type ShapeSource, type Snapshot, type StoredMessage } from '../../src/shape/shaper.js'
+import { Shaper, type Output, type ShapeOptions, type ShapeSource, type StoredMessage } from '../../src/shape/shaper.js'
 import type { Notification, Row, Transaction } from '../../src/types.js'
 import { control, insert, kwarg, message, reaction, remove, transactionOf, truncate, update, type Unplaced } from './changes.js'
 
@@ -10,21 +10,20 @@ class MemorySource implements ShapeSource {
   readonly messages = new Map<string, StoredMessage>()
   readonly reads: (readonly string[])[] = []
   channels: string[] = ['c1', 'c2']
-  lsn = 0n
   failures = 0
 
   store(id: string, over: Row = {}, { maintained = false, children = {} }: { maintained?: boolean, children?: Partial<Children> } = {}): void {
     this.messages.set(id, { row: message(id, over), maintained, children: { ...NO_CHILDREN, ...children } })
   }
 
-  async read(ids: readonly string[]): Promise<Snapshot> {
+  async read(ids: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
     if (this.failures > 0) {
       this.failures -= 1
       throw new Error('the connection broke')
     }
     this.reads.push(ids)
     const absent: StoredMessage = { row: null, maintained: false, children: NO_CHILDREN }
-    return { lsn: this.lsn, messages: new Map(ids.map(id => [id, this.messages.get(id) ?? absent])) }
+    return new Map(ids.map(id => [id, this.messages.get(id) ?? absent]))
   }
 
   async channelIds(): Promise<readonly string[]> {
@@ -133,16 +132,29 @@ describe('a changed message', () => {
 
   test('never goes back to an older state once a newer one was told', async () => {
     const { source, shape } = bench()
-    source.store('1', { text: 'newest' })
-    source.lsn = 0x900n
-    const first = await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))
-    expect(body(notifications(first)[0])).toMatchObject({ message: { content: 'newest' } })
-    // commits that the snapshot already held
-    const second = await shape(0, transaction(6, update('message', message('1'), message('1', { text: 'older' }))))
-    expect(body(notifications(second)[0])).toMatchObject({ message: { content: 'newest' } })
-    // and one that is later than it
-    const third = await shape(0, transaction(16, update('message', message('1'), message('1', { text: 'later' }))))
-    expect(body(notifications(third)[0])).toMatchObject({ message: { content: 'later' } })
+    source.store('1', { text: 'newest' }, { children: { kwarg: [kwarg('20', '1')] } })
+    const outputs = await shape(0,
+      transaction(5, insert('kwarg', kwarg('20', '1'))),
+      transaction(6, update('message', message('1'), message('1', { text: 'older' }))),
+      transaction(7, update('message', message('1', { text: 'older' }), message('1', { text: 'newest' }))),
+    )
+    expect(notifications(outputs).map(body)).toMatchObject([5, 6, 7].map(() => ({ message: { content: 'newest', kwargs: { k: 'v' } } })))
+  })
+
+  test('that is gone by now is told as its commit left it', async () => {
+    const { shape, anomalies } = bench()
+    const outputs = await shape(0, transaction(5, update('message', message('1'), message('1', { text: 'after' }))), transaction(6, remove('message', message('1', { text: 'after' }))))
+    expect(notifications(outputs).map(body)).toMatchObject([{ update_type: 'message_changed', message: { content: 'after' } }, { update_type: 'message_deleted', message: { content: 'after' } }])
+    expect(anomalies).toEqual([])
+  })
+
+  test('that is gone by now, and of which only children were written, is told as it was told last, never older', async () => {
+    for (const text of ['short', 'long '.repeat(2_000)]) {
+      const { shape } = bench()
+      await shape(0, transaction(5, update('message', message('1'), message('1'))))
+      await shape(0, transaction(6, update('message', message('1'), message('1', { text }))))
+      for (const note of notifications(await shape(0, transaction(7, insert('kwarg', kwarg('20', '1')))))) expect(body(note)).toMatchObject({ message: { content: text } })
+    }
   })
 
   test('that is gone by now, and of which only children were written, is left to its deletion', async () => {
@@ -222,7 +234,7 @@ describe('a message of which only children were written', () => {
     const { source, shape, shaper } = bench()
     source.store('1', {}, { maintained: true })
     await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))
-    shaper.reset(0n)
+    shaper.reset()
     expect(shaper.nextDueAt).toBe(null)
     expect(await shape(9_999)).toEqual([])
   })
