@@ -6,7 +6,6 @@ import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
 import { Registry } from './deliver/registry.js';
 import { errorMessage, isConfigurationFault, PreconditionError, type SlotLostError } from './errors.js';
-import { gate, type Gate } from './gate.js';
 import type { Logger } from './log.js';
 import { slackchatMapping } from './mapping.js';
 import { Metrics } from './metrics.js';
@@ -52,8 +51,6 @@ export class Bridge {
   #systemId = '';
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
-  /** Open while this instance streams: only then is anything shaped. */
-  #leading: Gate = gate();
 
   private constructor(config: BridgeConfig, log: Logger, connection: pg.ClientConfig, pool: pg.Pool, source: Source, names: Names) {
     this.#config = config;
@@ -185,12 +182,8 @@ export class Bridge {
 
   /** Transactions in, notifications out; a fault is retried with the same transactions, so none is skipped. */
   async #loop(signal: AbortSignal): Promise<void> {
-    const stopped = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
     signal.addEventListener('abort', () => this.#inbox.wake(), { once: true });
     while (!signal.aborted) {
-      await Promise.race([this.#leading.opened, stopped]);
       await this.#dispatcher.room(signal);
       const timer = this.#wakeWhenDue();
       const arrivals = signal.aborted ? [] : await this.#inbox.take(BATCH);
@@ -223,7 +216,10 @@ export class Bridge {
     const saved = new Set<string>();
     for (const { transaction } of arrivals) for (const id of savedWebhooks(transaction)) saved.add(id);
     if (saved.size > 0) await this.#registry.saved(saved);
+    const generation = this.#generation;
     const outputs = await this.#shaper.shape(arrivals, this.#systemId, now);
+    // Another history began meanwhile: these transactions come again, to the endpoints as they are then.
+    if (generation !== this.#generation) return;
     for (const output of outputs) this.#put(output);
     for (const { entry } of arrivals) this.#ledger.close(entry);
     this.#metrics.transactions.inc(arrivals.length);
@@ -272,15 +268,13 @@ export class Bridge {
     }
     this.#observer.state = 'streaming';
     this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
-    this.#leading.open();
+    this.#inbox.open();
   }
 
   async #onStandby(): Promise<void> {
     if (this.#observer.state === 'standby') return;
     this.#observer.state = 'standby';
     this.#generation += 1;
-    // One that nobody went through yet is the one that the loop waits at.
-    if (this.#leading.isOpen) this.#leading = gate();
     this.#registry.close();
     this.#shaper.reset();
     await this.#dispatcher.abandon();

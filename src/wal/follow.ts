@@ -57,10 +57,11 @@ export class Follower {
         // Before the start: what arrives from then on belongs to the new history.
         if (fresh) this.#forget();
         await stream.start();
-        this.#identity = identity;
         this.#lastPid = stream.pid;
         this.#stream = stream;
         await this.#hooks.leading(identity, fresh);
+        // Only now: had it failed, the next try would have to begin afresh.
+        this.#identity = identity;
         faults = 0;
         await Promise.race([stream.ended, aborted(signal)]);
         return;

@@ -19,6 +19,7 @@ export class Inbox {
   #takenPart = -1;
   #waiter: (() => void) | null = null;
   #woken = false;
+  #open = false;
   /** called when the inbox has been emptied, to read on */
   onDrain: (() => void) | null = null;
 
@@ -44,7 +45,7 @@ export class Inbox {
     }
     this.#arrivals.push({ transaction, entry });
     this.#bytes += transaction.bytes;
-    this.wake();
+    this.#waiter?.();
   }
 
   /** Ends a wait in `take` early. */
@@ -53,23 +54,33 @@ export class Inbox {
     this.#waiter?.();
   }
 
-  /** Up to `limit` arrivals in commit order; none when woken or aborted. */
+  /** There is someone to deliver to: what arrives may be taken from now on. */
+  open(): void {
+    this.#open = true;
+    this.#waiter?.();
+  }
+
+  /**
+   * Up to `limit` arrivals in commit order; none when woken. Nothing is taken before `open`: what has
+   * nobody to go to would count as settled.
+   */
   async take(limit: number): Promise<readonly Arrival[]> {
-    if (this.#arrivals.length === 0 && !this.#woken) {
+    while (!this.#woken && (!this.#open || this.#arrivals.length === 0)) {
       await new Promise<void>((resolve) => {
         this.#waiter = resolve;
       });
-      this.#waiter = null;
     }
+    this.#waiter = null;
     this.#woken = false;
-    const taken = this.#arrivals.splice(0, limit);
+    const taken = this.#open ? this.#arrivals.splice(0, limit) : [];
     for (const { transaction } of taken) this.#bytes -= transaction.bytes;
     if (taken.length > 0) this.onDrain?.();
     return taken;
   }
 
-  /** Forgets everything: another history begins (a new slot, another timeline, another leader). */
+  /** Forgets everything and is shut: another history begins (a new slot, another timeline, another leader). */
   reset(): void {
+    this.#open = false;
     this.#arrivals = [];
     this.#bytes = 0;
     this.#takenCommit = 0n;

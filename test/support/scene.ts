@@ -84,3 +84,13 @@ export function told(requests: readonly ReceivedRequest[]): string[] {
     return [`${body.update_type ?? body.type ?? ''} ${body.message?.content ?? ''}`.trim()];
   });
 }
+
+/** One message's requests, `count` of them beside repeats: in commit order, no older content after a newer one, the last as given. */
+export function expectInOrder(requests: readonly ReceivedRequest[], count: number, last: string): void {
+  const ids = requests.map(({ headers }) => String(headers['webhook-id']));
+  expect(ids).toEqual(ids.toSorted());
+  expect(new Set(ids).size).toBe(count);
+  const contents = requests.map(({ body }) => body.message?.content ?? '');
+  expect(contents).toEqual(contents.toSorted());
+  expect(contents.at(-1)).toBe(last);
+}
