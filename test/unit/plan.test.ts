@@ -11,7 +11,7 @@ const names: Names = { slot: 'the_slot', publication: 'the_publication', tables 
 const scripts: readonly Script[] = [
   { kind: 'migration', version: 1, name: '0001_one', sql: 'CREATE TABLE slackchat_bridge.one ()' },
   { kind: 'migration', version: 2, name: '0002_two', sql: 'CREATE TABLE slackchat_bridge.two ()' },
-  { kind: 'functions', version: 0, name: 'control', sql: 'CREATE OR REPLACE FUNCTION slackchat_bridge.f() …' },
+  { kind: 'functions', version: 0, name: 'control', sql: 'CREATE OR REPLACE FUNCTION slackchat_bridge.f() … {{channel.id}} FROM {{channel}}' },
 ]
 
 const tableState = (table: TableMapping, over: Partial<TableState> = {}): TableState => ({
@@ -28,7 +28,7 @@ const slot = { plugin: 'pgoutput', database: 'chat', active: false, activePid: n
 const complete = (over: Partial<DatabaseState> = {}): DatabaseState => fresh({
   schemaExists: true,
   applied: [1, 2],
-  functionsDigest: functionsDigest(scripts),
+  functionsDigest: functionsDigest(scripts, tables),
   meta: new Map([['slot', 'the_slot']]),
   tables: allTables({ replicaIdentity: 'f', identityColumns: [] }),
   published: new Set(['slackchat_bridge.webhooks', ...tables.map(table => `public.${table.table}`)]),
@@ -70,8 +70,16 @@ describe('the plan', () => {
     const changed = planSetup(complete({ functionsDigest: 'another' }), names)
     expect(changed.length).toBe(1)
     expect(sql(changed)).toContain('CREATE OR REPLACE FUNCTION')
-    expect(sql(changed)).toContain(functionsDigest(scripts))
-    expect(functionsDigest(scripts.map(script => ({ ...script, sql: `${script.sql} ` })))).not.toBe(functionsDigest(scripts))
+    expect(sql(changed)).toContain(functionsDigest(scripts, tables))
+    expect(functionsDigest(scripts.map(script => ({ ...script, sql: `${script.sql} ` })), tables)).not.toBe(functionsDigest(scripts, tables))
+  })
+
+  test('names the application\'s tables in the functions as the configuration does, and applies them again when that changes', () => {
+    const other = [...slackchatMapping('chat', 'app_').values()]
+    expect(sql(planSetup(fresh(), names))).toContain('"id" FROM "public"."slackchat_channel"')
+    const state = fresh({ tables: new Map(other.map(table => [table.entity, tableState(table)])) })
+    expect(sql(planSetup(state, { ...names, tables: other }))).toContain('"id" FROM "chat"."app_channel"')
+    expect(functionsDigest(scripts, other)).not.toBe(functionsDigest(scripts, tables))
   })
 
   test('adds to a publication what it lacks, and nothing twice', () => {
