@@ -273,7 +273,7 @@ interface Operation {
 const operation: fc.Arbitrary<Operation> = fc.record({
   kind: fc.oneof(
     { weight: 20, arbitrary: fc.constantFrom('insert', 'update', 'touch', 'move', 'rename', 'delete', 'child', 'childUpdate', 'childMove', 'childDelete') },
-    { weight: 1, arbitrary: fc.constantFrom('truncate', 'truncateChildren') },
+    { weight: 4, arbitrary: fc.constantFrom('truncate', 'truncateChildren', 'truncateChildren') },
   ),
   id: fc.constantFrom('1', '2', '3'),
   other: fc.constantFrom('1', '2', '3', '4'),

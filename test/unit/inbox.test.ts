@@ -9,11 +9,18 @@ function transaction(commitLsn: bigint, { part = 0, final = true, bytes = 10, em
   return { xid: Number(commitLsn), commitLsn, endLsn: commitLsn + 1n, committedAt: 0, changes, bytes: empty ? 0 : bytes, part, final }
 }
 
+/** An inbox from which may be taken. */
+function opened(ledger = new Ledger()): Inbox {
+  const inbox = new Inbox(ledger)
+  inbox.open()
+  return inbox
+}
+
 const names = (arrivals: readonly { readonly transaction: Transaction }[]): string[] => arrivals.map(({ transaction: { commitLsn, part } }) => `${commitLsn}.${part}`)
 
 describe('the inbox', () => {
   test('hands out what came, in order, up to the limit, and knows its bytes', async () => {
-    const inbox = new Inbox(new Ledger())
+    const inbox = opened()
     for (const lsn of [10n, 20n, 30n]) inbox.push(transaction(lsn, { bytes: Number(lsn) }))
     expect(inbox.bytes).toBe(60)
     expect(names(await inbox.take(2))).toEqual(['10.0', '20.0'])
@@ -24,7 +31,7 @@ describe('the inbox', () => {
 
   test('leaves out what is sent again, parts of a transaction too, and takes what follows', async () => {
     const ledger = new Ledger()
-    const inbox = new Inbox(ledger)
+    const inbox = opened(ledger)
     inbox.push(transaction(10n))
     inbox.push(transaction(20n, { part: 0, final: false }))
     inbox.push(transaction(20n, { part: 1, final: false }))
@@ -44,7 +51,7 @@ describe('the inbox', () => {
     await fc.assert(fc.asyncProperty(parts, fc.array(fc.tuple(fc.nat(), fc.nat()), { maxLength: 6 }), async (counts, breaks) => {
       const all = counts.flatMap((count, at) => Array.from({ length: count }, (_, part) => transaction(BigInt(at + 1) * 10n, { part, final: part === count - 1 })))
       const begins = all.flatMap(({ part }, index) => (part === 0 ? [index] : []))
-      const inbox = new Inbox(new Ledger())
+      const inbox = opened()
       let position = 0
       const seen: string[] = []
       for (const [length, back] of [...breaks, [all.length, 0] as const]) {
@@ -63,7 +70,7 @@ describe('the inbox', () => {
 
   test('settles what holds nothing for us by itself, at its place in the order', async () => {
     const ledger = new Ledger()
-    const inbox = new Inbox(ledger)
+    const inbox = opened(ledger)
     inbox.push(transaction(10n, { empty: true }))
     expect(ledger.confirmed).toBe(11n)
     inbox.push(transaction(20n))
@@ -77,7 +84,7 @@ describe('the inbox', () => {
 
   test('confirms no part whose commit is still to come', async () => {
     const ledger = new Ledger()
-    const inbox = new Inbox(ledger)
+    const inbox = opened(ledger)
     inbox.push(transaction(10n, { final: false }))
     for (const { entry } of await inbox.take(1)) ledger.close(entry)
     expect(ledger.confirmed).toBe(0n)
@@ -88,14 +95,14 @@ describe('the inbox', () => {
 
 describe('taking from an empty inbox', () => {
   test('waits for the next arrival', async () => {
-    const inbox = new Inbox(new Ledger())
+    const inbox = opened()
     const taking = inbox.take(5)
     inbox.push(transaction(10n))
     expect(names(await taking)).toEqual(['10.0'])
   })
 
   test('ends with nothing when it is woken, also when the call came before', async () => {
-    const inbox = new Inbox(new Ledger())
+    const inbox = opened()
     const taking = inbox.take(5)
     inbox.wake()
     expect(await taking).toEqual([])
@@ -108,7 +115,7 @@ describe('taking from an empty inbox', () => {
   })
 
   test('is not ended by what is left out or holds nothing', async () => {
-    const inbox = new Inbox(new Ledger())
+    const inbox = opened()
     inbox.push(transaction(10n))
     await inbox.take(5)
     const taking = inbox.take(5)
@@ -119,8 +126,34 @@ describe('taking from an empty inbox', () => {
   })
 })
 
+describe('an inbox that is shut', () => {
+  test('takes in, but hands out nothing until it is opened, though it is woken', async () => {
+    const ledger = new Ledger()
+    const inbox = new Inbox(ledger)
+    inbox.push(transaction(10n))
+    inbox.wake()
+    expect(await inbox.take(5)).toEqual([])
+    expect(inbox.bytes).toBe(10)
+    const taking = inbox.take(5)
+    inbox.push(transaction(20n))
+    inbox.open()
+    expect(names(await taking)).toEqual(['10.0', '20.0'])
+    expect(ledger.confirmed).toBe(0n)
+  })
+
+  test('is what another history finds, until there is someone to deliver to', async () => {
+    const inbox = opened()
+    inbox.reset()
+    inbox.push(transaction(10n))
+    inbox.wake()
+    expect(await inbox.take(5)).toEqual([])
+    inbox.open()
+    expect(names(await inbox.take(5))).toEqual(['10.0'])
+  })
+})
+
 test('whoever stopped reading hears that there is room again, and only then', async () => {
-  const inbox = new Inbox(new Ledger())
+  const inbox = opened()
   const heard: number[] = []
   inbox.onDrain = () => heard.push(inbox.bytes)
   inbox.push(transaction(10n))
@@ -137,13 +170,14 @@ test('whoever stopped reading hears that there is room again, and only then', as
 })
 
 test('another history begins: what waited is forgotten, earlier positions count anew, and there is room', async () => {
-  const inbox = new Inbox(new Ledger())
+  const inbox = opened()
   let drained = 0
   inbox.onDrain = () => { drained += 1 }
   inbox.push(transaction(1_000n, { part: 3, final: false }))
   inbox.reset()
   expect(inbox.bytes).toBe(0)
   expect(drained).toBe(1)
+  inbox.open()
   inbox.push(transaction(10n, { part: 0, final: false }))
   inbox.push(transaction(10n, { part: 1 }))
   expect(names(await inbox.take(10))).toEqual(['10.0', '10.1'])
