@@ -87,7 +87,7 @@ export class Bridge {
             columns: new Map(Object.entries(table.columns).map(([logical, real]) => [real, logical])),
             required: Object.keys(table.columns).filter((logical) => !table.optional.includes(logical)),
           })),
-          { entity: 'webhook' as const, schema: 'slackchat_bridge', table: 'webhooks', columns: new Map(), required: ['id'] },
+          { entity: 'webhook' as const, schema: 'slackchat_bridge', table: 'webhooks', columns: new Map([['id', 'id']]), required: ['id'] },
         ],
         controlPrefix: 'slackchat_bridge',
         partBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 8,

@@ -98,8 +98,7 @@ const SECRET = /TOKEN|SECRET|PASSWORD|_URL$/u;
 
 /** @throws {ConfigurationError} naming every fault at once */
 export function databaseConfig(environment: Environment): DatabaseConfig {
-  const { value, faults } = check(database, environment);
-  return finish(value, [...faults, ...connectionFaults(environment)], environment);
+  return finish(database, environment, [...check(database, environment).faults, ...connectionFaults(environment)]);
 }
 
 /** @throws {ConfigurationError} naming every fault at once */
@@ -112,13 +111,14 @@ export function bridgeConfig(environment: Environment): BridgeConfig {
       more.push(`${key}: not supported by this version${accepted === '' ? '' : ` (only ${accepted} is)`}`);
     }
   }
-  if (value !== null && value.ADMIN_PORT !== null && !isLoopback(value.ADMIN_HOST) && value.ADMIN_TOKEN === undefined) {
+  const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN, RETRY_BASE_MS, RETRY_MAX_MS } = value;
+  if (ADMIN_PORT !== null && ADMIN_HOST !== undefined && !isLoopback(ADMIN_HOST) && ADMIN_TOKEN === undefined) {
     more.push('ADMIN_TOKEN: missing; it is required because ADMIN_HOST is not a loopback address');
   }
-  if (value !== null && value.RETRY_MAX_MS < value.RETRY_BASE_MS) {
-    more.push(`RETRY_MAX_MS: given ${value.RETRY_MAX_MS}; accepted: not less than RETRY_BASE_MS (${value.RETRY_BASE_MS})`);
+  if (RETRY_MAX_MS !== undefined && RETRY_BASE_MS !== undefined && RETRY_MAX_MS < RETRY_BASE_MS) {
+    more.push(`RETRY_MAX_MS: given ${RETRY_MAX_MS}; accepted: not less than RETRY_BASE_MS (${RETRY_BASE_MS})`);
   }
-  return finish(value, [...faults, ...more], environment);
+  return finish(bridge, environment, [...faults, ...more]);
 }
 
 export function isLoopback(host: string): boolean {
@@ -126,18 +126,28 @@ export function isLoopback(host: string): boolean {
   return ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback';
 }
 
-function check<T extends z.ZodType>(schema: T, environment: Environment): { value: z.infer<T> | null; faults: string[] } {
-  // An empty variable is one that is not set, but for the one whose empty value means something.
-  const set = Object.fromEntries(Object.entries(environment).filter(([key, given]) => given !== '' || key === 'ADMIN_PORT'));
-  const result = schema.safeParse(set);
-  if (result.success) return { value: result.data, faults: [] };
-  const faults = result.error.issues.map((issue) => {
-    const key = String(issue.path[0]);
-    const given = environment[key];
-    const shown = given === undefined || given === '' ? 'missing' : SECRET.test(key) ? 'given (hidden)' : `given ${JSON.stringify(given)}`;
-    return `${key}: ${shown}; accepted: ${issue.message}`;
-  });
-  return { value: null, faults };
+/** An empty variable is one that is not set, but for the one whose empty value means something. */
+function withoutEmpty(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([key, given]) => given !== '' || key === 'ADMIN_PORT'));
+}
+
+/** Variable by variable, so that one fault does not hide those that concern several. */
+function check<T extends z.ZodObject>(schema: T, environment: Environment): { value: Partial<z.infer<T>>; faults: string[] } {
+  const set = withoutEmpty(environment);
+  const faults: string[] = [];
+  const value: Partial<z.infer<T>> = {};
+  for (const [key, field] of Object.entries(schema.shape)) {
+    const given = set[key];
+    const result = z.safeParse(field, given);
+    if (result.success) {
+      const known: unknown = result.data;
+      Object.assign(value, { [key]: known });
+      continue;
+    }
+    const shown = given === undefined ? 'missing' : SECRET.test(key) ? 'given (hidden)' : `given ${JSON.stringify(given)}`;
+    faults.push(`${key}: ${shown}; accepted: ${result.error.issues.map((issue) => issue.message).join('; ')}`);
+  }
+  return { value, faults };
 }
 
 function connectionFaults(environment: Environment): string[] {
@@ -145,9 +155,11 @@ function connectionFaults(environment: Environment): string[] {
   return named ? [] : ['DATABASE_URL: missing; accepted: a URL like postgres://user:password@host:5432/database, or the PG* variables'];
 }
 
-function finish<T>(value: T | null, faults: readonly string[], environment: Environment): T & { readonly environment: Environment } {
-  if (value === null || faults.length > 0) {
+function finish<T extends z.ZodObject>(schema: T, environment: Environment, faults: readonly string[]): Readonly<z.infer<T>> & { readonly environment: Environment } {
+  if (faults.length > 0) {
     throw new ConfigurationError(`the configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  ${faults.join('\n  ')}`);
   }
-  return Object.freeze({ ...value, environment });
+  const config = { ...schema.parse(withoutEmpty(environment)), environment };
+  Object.freeze(config);
+  return config;
 }

@@ -139,7 +139,7 @@ export class Dispatcher {
 
 /** Whether this endpoint asked for such a notification. */
 export function wants(webhook: Webhook, notification: Notification): boolean {
-  if (notification.webhookId !== null) return notification.webhookId === webhook.id;
+  if (notification.webhookId !== null && notification.webhookId !== webhook.id) return false;
   if (webhook.chatTypes !== null && (notification.chatType === null || !webhook.chatTypes.includes(notification.chatType))) return false;
   return notification.updateType === null || webhook.updateTypes === null || webhook.updateTypes.includes(notification.updateType);
 }

@@ -16,7 +16,9 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6;
 type Range = readonly [Address, number];
 
 /** Never, whatever the mode: cloud metadata lives in link-local, and the rest is no one host. */
-const NEVER: ReadonlySet<string> = new Set(['linkLocal', 'multicast', 'unspecified', 'broadcast']);
+const NEVER: ReadonlySet<string> = new Set(['linkLocal', 'multicast', 'unspecified', 'broadcast', 'rfc6145', 'teredo']);
+/** Local NAT64 prefixes hide the IPv4 address at a place that only the network's operator knows. RFC 8215 */
+const LOCAL_NAT64: Range = [ipaddr.parse('64:ff9b:1::'), 48];
 const PRIVATE: ReadonlySet<string> = new Set(['loopback', 'private', 'uniqueLocal', 'carrierGradeNat']);
 
 /** Decides which addresses may be connected to. Lists go first: deny, then allow, then the rules. */
@@ -34,11 +36,13 @@ export class Egress {
   /** @returns why the address is refused; null when it is not */
   refusal(text: string): string | null {
     if (!ipaddr.isValid(text)) return `${text} is not an address`;
-    const address = embedded(ipaddr.parse(text));
-    if (matches(address, this.#deny)) return `${text} is in EGRESS_DENY`;
-    if (matches(address, this.#allow)) return null;
+    const given = ipaddr.parse(text);
+    const address = embedded(given);
+    if (matches(given, this.#deny) || matches(address, this.#deny)) return `${text} is in EGRESS_DENY`;
+    if (matches(given, this.#allow) || matches(address, this.#allow)) return null;
     const range = address.range();
     if (NEVER.has(range)) return `${text} is a ${range} address`;
+    if (matches(address, [LOCAL_NAT64])) return `${text} is a local NAT64 address`;
     if (this.#rules.mode === 'private') return null;
     return range === 'unicast' ? null : `${text} is ${PRIVATE.has(range) ? 'on a private network' : `a ${range} address`}, and EGRESS is public`;
   }

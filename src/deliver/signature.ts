@@ -11,7 +11,7 @@ export class Signer {
   /** @param secrets 'whsec_…', one or more, separated by spaces */
   constructor(secrets: string) {
     // A KeyObject is prepared once; a Buffer would be at each signature (2 µs against 13).
-    this.#keys = secrets.split(' ').map((secret) => createSecretKey(Buffer.from(secret.replace(/^whsec_/u, ''), 'base64')));
+    this.#keys = secrets.split(' ').filter((secret) => !/^(whsec_)?$/u.test(secret)).map((secret) => createSecretKey(Buffer.from(secret.replace(/^whsec_/u, ''), 'base64')));
   }
 
   /** @param timestamp seconds since 1970 */

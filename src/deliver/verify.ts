@@ -24,6 +24,8 @@ export interface VerifierEvents {
 
 /** With a base of one second: 1 s, 4 s, 16 s, 64 s, 256 s; some minutes in all. */
 const RETRIES = 5;
+/** More than setTimeout can take fires at once. */
+const LONGEST_TIMER_MS = 2_147_483_647;
 
 interface Run {
   readonly webhook: Webhook;
@@ -90,7 +92,7 @@ export class Verifier {
     const passing = outcome.kind === 'failed' && (outcome.status === null || outcome.status >= 500 || outcome.status === 429);
     const final = !passing || run.attempts > RETRIES;
     if (final) this.#runs.delete(webhook.id);
-    else run.timer = setTimeout(() => this.#attempt(run), this.#options.retryBaseMs * 4 ** (run.attempts - 1));
+    else run.timer = setTimeout(() => this.#attempt(run), Math.min(this.#options.retryBaseMs * 4 ** (run.attempts - 1), LONGEST_TIMER_MS));
     await this.#events.refused(webhook, reason, final);
   }
 

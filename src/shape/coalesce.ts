@@ -1,4 +1,4 @@
-import type { Change, Row, RowChange } from '../types.js';
+import type { Change, Entity, Row, RowChange } from '../types.js';
 
 export type ChildEntity = 'reaction' | 'attachment' | 'kwarg';
 export type Children = Readonly<Record<ChildEntity, readonly Row[]>>;
@@ -53,6 +53,7 @@ export function coalesce(changes: readonly Change[]): readonly Effect[] {
       if (change.entities.some((entity) => entity === 'message' || isChild(entity))) others.push({ kind: 'truncate', place: change.index * 2 });
       // What was done before to the rows of an emptied table no longer shows.
       if (change.entities.includes('message')) drafts.clear();
+      else drafts.clearChildren(change.entities);
     } else if (change.entity === 'message') {
       drafts.message(change, change.index * 2);
     } else if (isChild(change.entity)) {
@@ -67,6 +68,12 @@ class Drafts {
 
   clear(): void {
     this.#drafts.clear();
+  }
+
+  clearChildren(entities: readonly Entity[]): void {
+    for (const { children } of this.#drafts.values()) {
+      for (const [key, { entity }] of children ?? []) if (entities.includes(entity)) children?.delete(key);
+    }
   }
 
   message(change: RowChange, place: number): void {
@@ -91,10 +98,9 @@ class Drafts {
     if (draft.existed) draft.before ??= change.before;
     draft.exists = change.op === 'update';
     if (change.op === 'update') {
-      draft.row = complete(change.after, change.before ?? draft.row);
+      draft.row = complete(complete(change.after, change.before), draft.row);
     } else {
-      draft.row = change.before;
-      draft.children = null;
+      draft.row = complete(change.before, draft.row);
     }
   }
 
@@ -102,11 +108,12 @@ class Drafts {
     const from = change.before?.['message_id'];
     const to = change.after?.['message_id'];
     const key = `${entity} ${String((change.after ?? change.before)['id'])}`;
+    const written = this.#drafts.get(from ?? to ?? '')?.children?.get(key)?.row ?? null;
     if (typeof from === 'string' && from !== to) this.#touch(from, place).children?.delete(key);
     if (typeof to === 'string' && change.after !== null) {
       const draft = this.#touch(to, place + 1);
       draft.children ??= new Map();
-      draft.children.set(key, { entity, row: complete(change.after, change.before) });
+      draft.children.set(key, { entity, row: complete(complete(change.after, change.before), written) });
     }
   }
 

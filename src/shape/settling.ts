@@ -15,12 +15,16 @@ export interface Held<E> {
  */
 export class Settling<E> {
   readonly #held = new Map<string, Held<E>[]>();
+  /** in which order they came, for those that are due at once */
+  readonly #order = new WeakMap<Held<E>, number>();
+  #count = 0;
 
   get size(): number {
     return this.#held.size;
   }
 
   hold(held: Held<E>): void {
+    this.#order.set(held, this.#count++);
     const list = this.#held.get(held.effect.messageId);
     if (list === undefined) this.#held.set(held.effect.messageId, [held]);
     else list.push(held);
@@ -48,7 +52,7 @@ export class Settling<E> {
       if (rest.length === 0) this.#held.delete(messageId);
       else this.#held.set(messageId, rest);
     }
-    return due.sort((a, b) => a.dueAt - b.dueAt);
+    return due.sort((a, b) => a.dueAt - b.dueAt || (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
   }
 
   /** When the next one is due; null when nothing waits. */

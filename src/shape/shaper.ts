@@ -12,9 +12,8 @@ export interface StoredMessage {
   readonly children: Children;
 }
 
-/** Rows kept, and the longest text of one: at most some megabytes. */
-const RECENT = 1_000;
-const RECENT_TEXT = 4_096;
+/** So many characters of text are kept of messages told of late. */
+const RECENT_CHARACTERS = 2_000_000;
 
 /** Messages by id. */
 type Snapshot = ReadonlyMap<string, StoredMessage>;
@@ -56,6 +55,7 @@ export class Shaper<E> {
   readonly #settling = new Settling<E>();
   /** rows of messages told of late: one that is deleted by now can still be told to have changed before */
   readonly #recent = new Map<string, Row>();
+  #recentCharacters = 0;
 
   constructor(source: ShapeSource, directory: Directory, options: ShapeOptions) {
     this.#source = source;
@@ -72,6 +72,7 @@ export class Shaper<E> {
   reset(): void {
     this.#settling.clear();
     this.#recent.clear();
+    this.#recentCharacters = 0;
   }
 
   /**
@@ -206,20 +207,22 @@ export class Shaper<E> {
    * deleted by now is told from the WAL: its deletion follows.
    */
   #state(effect: MessageEffect, snapshot: Snapshot): { readonly row: Row | null; readonly children: Children } {
-    if (effect.row !== null) this.#remember(effect.messageId, effect.row);
     const found = snapshot.get(effect.messageId);
+    const newest = found?.row ?? effect.row;
+    if (newest !== null && newest['text'] !== undefined) this.#remember(effect.messageId, newest);
     if (found?.row !== undefined && found.row !== null) return { row: found.row, children: found.children };
     return { row: effect.row ?? this.#recent.get(effect.messageId) ?? null, children: effect.children };
   }
 
   #remember(messageId: string, row: Row): void {
-    if ((row['text']?.length ?? 0) > RECENT_TEXT) return;
+    const size = (of: Row | undefined): number => (of === undefined ? 0 : (of['text']?.length ?? 0) + 100);
+    this.#recentCharacters += size(row) - size(this.#recent.get(messageId));
     this.#recent.delete(messageId);
     this.#recent.set(messageId, row);
-    if (this.#recent.size <= RECENT) return;
-    for (const oldest of this.#recent.keys()) {
+    for (const [oldest, old] of this.#recent) {
+      if (this.#recentCharacters <= RECENT_CHARACTERS) return;
       this.#recent.delete(oldest);
-      return;
+      this.#recentCharacters -= size(old);
     }
   }
 

@@ -96,9 +96,11 @@ export class Decoder {
    */
   #learn(relation: Pgoutput.MessageRelation): void {
     const table = this.#watched.get(`${relation.schema}.${relation.name}`);
+    const logical = new Set(table?.columns.values());
     for (const column of relation.columns) {
       column.parser = raw;
-      column.name = table?.columns.get(column.name) ?? column.name;
+      // A column that is not mapped must not pass for one that is.
+      column.name = table?.columns.get(column.name) ?? (logical.has(column.name) ? `not mapped: ${column.name}` : column.name);
     }
     relation.keyColumns = relation.columns.filter((column) => (column.flags & 1) === 1).map((column) => column.name);
     if (table === undefined) {
