@@ -5,21 +5,22 @@ import { connectionConfig } from './database.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
 import { Registry } from './deliver/registry.js';
-import { errorMessage, isConfigurationFault, PreconditionError, type SlotLostError } from './errors.js';
+import { errorMessage, PreconditionError, StreamError, type SlotLostError } from './errors.js';
 import type { Logger } from './log.js';
 import { slackchatMapping } from './mapping.js';
 import { Metrics } from './metrics.js';
 import { Observer } from './observer.js';
 import { endpointEvents, registryEvents } from './reports.js';
 import { inspect, type Names } from './setup/inspect.js';
-import { requireReady } from './setup/plan.js';
-import { replaceSlot, resumeResync } from './setup/slot.js';
+import { missingFromStream, requireReady } from './setup/plan.js';
+import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
 import { Directory, DIRECTORY_ENTITIES } from './shape/directory.js';
 import { Shaper, type Output } from './shape/shaper.js';
 import { ParkedStore } from './store/parked.js';
 import { createPool, sessionOptions } from './store/pool.js';
 import { Source } from './store/source.js';
-import { WebhookStore } from './store/webhooks.js';
+import { OWN_MARK, WebhookStore } from './store/webhooks.js';
+import { whenReachable } from './reachable.js';
 import { delay } from './time.js';
 import type { Transaction } from './types.js';
 import { USER_AGENT } from './version.js';
@@ -104,6 +105,7 @@ export class Bridge {
       },
     );
     this.#observer = new Observer(pool, parked, config.SLOT_NAME, this.#metrics, {
+      check: () => this.#checkRunning(),
       follower: this.#follower,
       dispatcher: this.#dispatcher,
       buffered: () => this.#inbox.bytes + this.#dispatcher.bytes,
@@ -124,26 +126,22 @@ export class Bridge {
    * @throws {PreconditionError} when the database is not ready for the bridge
    */
   static async open(config: BridgeConfig, log: Logger, signal: AbortSignal): Promise<Bridge | null> {
-    const connection = await connectionConfig(config.environment, 'slackchat-bridge');
     const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX);
     const names: Names = { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
+    const connection = await whenReachable(() => connectionConfig(config.environment, 'slackchat-bridge'), log, signal);
+    if (connection === null) return null;
     const pool = createPool(connection, sessionOptions(config.TIME_ZONE, 30_000), 5, (error) => log.debug({ reason: error.message }, 'a database session broke'));
-    for (let pause = 200; !signal.aborted; pause = Math.min(pause * 2, 5_000)) {
-      try {
+    let bridge: Bridge | null = null;
+    try {
+      const source = await whenReachable(async () => {
         requireReady(await inspect(pool, names), names);
-        return new Bridge(config, log, connection, pool, await Source.open(pool, tables), names);
-      } catch (error) {
-        if (error instanceof PreconditionError || isConfigurationFault(error)) {
-          await pool.end();
-          if (error instanceof PreconditionError) throw error;
-          throw new PreconditionError(`the server refuses the connection: ${errorMessage(error)}`);
-        }
-        log.warn({ reason: errorMessage(error), retryInMs: pause }, 'the database cannot be reached');
-        await delay(pause, signal);
-      }
+        return Source.open(pool, tables);
+      }, log, signal);
+      if (source !== null) bridge = new Bridge(config, log, connection, pool, source, names);
+      return bridge;
+    } finally {
+      if (bridge === null) await pool.end();
     }
-    await pool.end();
-    return null;
   }
 
   /**
@@ -151,33 +149,38 @@ export class Bridge {
    * @throws {PreconditionError} for a fault that no retry mends
    */
   async run(signal: AbortSignal): Promise<void> {
-    const admin = await this.#openAdmin();
-    const streaming = new AbortController();
-    const broken = new AbortController();
-    const stopping = AbortSignal.any([signal, broken.signal]);
-    this.#observer.start();
-    const followed = this.#follower.run(streaming.signal).catch((error: unknown) => {
-      broken.abort();
-      throw error;
-    });
-    followed.catch(() => undefined);
+    let admin: AdminServer | null = null;
     try {
-      await this.#loop(stopping);
-      this.#observer.state = 'stopping';
-      this.#log.info({ unsettled: this.#ledger.open }, 'stopping');
-      this.#registry.close();
-      await this.#dispatcher.drain(this.#config.SHUTDOWN_TIMEOUT_MS);
-      const { stream } = this.#follower;
-      await stream?.close();
+      admin = await this.#openAdmin();
+      this.#observer.start();
+      await this.#stream(signal);
     } finally {
-      streaming.abort();
       this.#observer.stop();
+      this.#registry.close();
       this.#dispatcher.close();
       await admin?.close();
       await this.#pool.end();
     }
-    if (broken.signal.aborted) await followed;
     this.#log.info({ unsettled: this.#ledger.open }, 'stopped');
+  }
+
+  async #stream(signal: AbortSignal): Promise<void> {
+    const streaming = new AbortController();
+    const broken = new AbortController();
+    const followed = this.#follower.run(streaming.signal).finally(() => broken.abort());
+    // Awaited at the end; until then a rejection is not unhandled.
+    followed.catch(() => undefined);
+    try {
+      await this.#loop(AbortSignal.any([signal, broken.signal]));
+      this.#observer.state = 'stopping';
+      this.#log.info({ unsettled: this.#ledger.open }, 'stopping');
+      this.#registry.close();
+      await this.#dispatcher.drain(this.#config.SHUTDOWN_TIMEOUT_MS);
+      await this.#follower.stream?.close();
+    } finally {
+      streaming.abort();
+      await followed;
+    }
   }
 
   /** Transactions in, notifications out; a fault is retried with the same transactions, so none is skipped. */
@@ -191,7 +194,7 @@ export class Bridge {
       const generation = this.#generation;
       for (let pause = 50; generation === this.#generation; pause = Math.min(pause * 2, 5_000)) {
         try {
-          await this.#pass(arrivals, signal);
+          await this.#pass(arrivals, generation, signal);
           break;
         } catch (error) {
           this.#log.error({ reason: errorMessage(error), retryInMs: pause }, 'a transaction cannot be shaped yet; nothing is skipped');
@@ -204,21 +207,20 @@ export class Bridge {
     }
   }
 
-  async #pass(arrivals: readonly Arrival[], signal: AbortSignal): Promise<void> {
+  /** @param generation of the arrivals: when another history begins meanwhile, they come again, to the endpoints as they are then */
+  async #pass(arrivals: readonly Arrival[], generation: number, signal: AbortSignal): Promise<void> {
     // Nobody is told of a commit, and nothing is read on behalf of it, before others can see it.
     if (arrivals.length > 0) {
       await this.#source.awaitVisible(arrivals.map(({ transaction }) => transaction.xid), signal);
       // Stopped while it waited: it is not confirmed, and told after the next start.
-      if (signal.aborted) return;
+      if (signal.aborted || generation !== this.#generation) return;
     }
     // When stopping, what waits for the application's own UPDATE goes out as it is.
     const now = signal.aborted ? Number.POSITIVE_INFINITY : performance.now();
-    const saved = new Set<string>();
-    for (const { transaction } of arrivals) for (const id of savedWebhooks(transaction)) saved.add(id);
-    if (saved.size > 0) await this.#registry.saved(saved);
-    const generation = this.#generation;
+    const saves = arrivals.map(({ transaction }) => savedWebhooks(transaction)).filter((ids) => ids !== null);
+    if (saves.length > 0) await this.#registry.saved(new Set(saves.flat()));
+    if (generation !== this.#generation) return;
     const outputs = await this.#shaper.shape(arrivals, this.#systemId, now);
-    // Another history began meanwhile: these transactions come again, to the endpoints as they are then.
     if (generation !== this.#generation) return;
     for (const output of outputs) this.#put(output);
     for (const { entry } of arrivals) this.#ledger.close(entry);
@@ -264,11 +266,32 @@ export class Bridge {
       }
       await this.#observer.observe();
       await this.#registry.load();
-      if (await resumeResync(this.#pool)) this.#log.warn('every channel is announced again, because a slot was lost');
     }
+    await this.#checkStream();
+    if (await resumeResync(this.#pool)) this.#log.warn('every channel is announced, because changes were missed');
     this.#observer.state = 'streaming';
     this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
     this.#inbox.open();
+  }
+
+  /** @throws {StreamError} when the stream would not show every change */
+  async #checkStream(): Promise<void> {
+    const faults = missingFromStream(await inspect(this.#pool, this.#names), this.#names);
+    if (faults.length === 0) return;
+    // What was committed since is not in the stream: once it is whole again, every channel is announced.
+    await noteResync(this.#pool);
+    throw new StreamError(`changes are missing from the stream: ${faults.join('; ')}; run slackchat-bridge setup`);
+  }
+
+  async #checkRunning(): Promise<void> {
+    if (this.#observer.state !== 'streaming') return;
+    try {
+      await this.#checkStream();
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      this.#log.error({ reason: error.message }, 'the stream does not show every change');
+      this.#follower.stream?.interrupt(error);
+    }
   }
 
   async #onStandby(): Promise<void> {
@@ -291,11 +314,12 @@ export class Bridge {
   async #onSlotLost(error: SlotLostError): Promise<void> {
     this.#observer.state = 'reconnecting';
     this.#observer.reason = error.message;
+    await requireLost(this.#pool, this.#names);
     if (this.#config.ON_SLOT_LOST === 'stop') {
       throw new PreconditionError(`${error.message}; changes since are lost to webhooks. ON_SLOT_LOST is stop: run slackchat-bridge setup, then resync the endpoints`);
     }
     this.#log.error({ reason: error.message }, 'the slot is lost: a new one is made, and every channel is announced to every endpoint');
-    await replaceSlot(this.#pool, this.#config.SLOT_NAME, this.#names);
+    await replaceSlot(this.#pool, this.#names);
   }
 
   /** Our own connection died without the server noticing: its walsender still holds the slot. */
@@ -310,13 +334,11 @@ export class Bridge {
   async #openAdmin(): Promise<AdminServer | null> {
     const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN } = this.#config;
     if (ADMIN_PORT === null) return null;
-    const options = { host: ADMIN_HOST, port: ADMIN_PORT, token: ADMIN_TOKEN ?? null };
     try {
-      const admin = await AdminServer.listen(options, this.#observer);
+      const admin = await AdminServer.listen({ host: ADMIN_HOST, port: ADMIN_PORT, token: ADMIN_TOKEN ?? null }, this.#observer);
       this.#log.info({ host: ADMIN_HOST, port: admin.port }, 'admin listening');
       return admin;
     } catch (error) {
-      await this.#pool.end();
       throw new PreconditionError(`the admin port cannot be opened (ADMIN_HOST, ADMIN_PORT): ${errorMessage(error)}`);
     }
   }
@@ -331,12 +353,17 @@ const ANOMALIES = {
   unknown_channel: 'a message\'s channel or chat type is not in the database any more: its chat type is sent as null',
 } as const;
 
-/** Webhooks that someone else than the bridge wrote in this transaction. */
-function savedWebhooks(transaction: Transaction): readonly string[] {
-  const { changes } = transaction;
-  if (changes.some((change) => change.kind === 'control' && change.content === '{"own":true}')) return [];
-  return changes.flatMap((change) => {
-    const id = change.kind === 'row' && change.entity === 'webhook' ? (change.after ?? change.before)['id'] : null;
-    return typeof id === 'string' ? [id] : [];
-  });
+/** The webhooks that a transaction of someone else wrote; null: it concerns none, or this process wrote it. */
+function savedWebhooks(transaction: Transaction): readonly string[] | null {
+  const ids: string[] = [];
+  let concerned = false;
+  for (const change of transaction.changes) {
+    if (change.kind === 'control' && change.content === OWN_MARK) return null;
+    if (change.kind === 'truncate') concerned ||= change.entities.includes('webhook');
+    if (change.kind !== 'row' || change.entity !== 'webhook') continue;
+    concerned = true;
+    const id = (change.after ?? change.before)['id'];
+    if (typeof id === 'string') ids.push(id);
+  }
+  return concerned ? ids : null;
 }

@@ -75,15 +75,15 @@ function pair(cert: string | undefined, key: string | undefined): { cert?: strin
 
 /** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL */
 function serverOffersTls(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const socket = connect({ host, port });
     const finish = (offered: boolean): void => {
       socket.destroy();
       resolve(offered);
     };
-    socket.setTimeout(5_000, () => finish(false));
-    // A server that cannot be reached is reported by the connection proper.
-    socket.once('error', () => finish(false));
+    socket.setTimeout(5_000, () => socket.destroy(new Error(`no answer from ${host}:${port} within 5 s`)));
+    // Not the same as a server without TLS: the caller tries again.
+    socket.once('error', reject);
     socket.once('close', () => resolve(false));
     socket.once('connect', () => socket.write(Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])));
     socket.once('data', (answer) => finish(answer[0] === 0x53 /* 'S' */));

@@ -9,6 +9,8 @@ import type { Follower } from './wal/follow.js';
 export type State = 'starting' | 'streaming' | 'standby' | 'reconnecting' | 'stopping';
 
 export interface Observed {
+  /** looks whether the stream still shows everything */
+  readonly check: () => Promise<void>;
   readonly follower: Follower;
   readonly dispatcher: Dispatcher;
   readonly buffered: () => number;
@@ -21,6 +23,8 @@ interface Counts {
 }
 
 const INTERVAL_MS = 5_000;
+/** Counting parked rows reads all of them. */
+const COUNT_INTERVAL_MS = 15_000;
 
 /** Looks at the server and at the rooms now and then, for health, metrics and status. Writes nothing. */
 export class Observer {
@@ -38,6 +42,8 @@ export class Observer {
   #confirmed: string | null = null;
   #counts = new Map<string, Counts>();
   #timer: NodeJS.Timeout | null = null;
+  #observing = false;
+  #countedAt = Number.NEGATIVE_INFINITY;
 
   constructor(pool: pg.Pool, parked: ParkedStore, slot: string, metrics: Metrics, observed: Observed) {
     this.#pool = pool;
@@ -50,12 +56,23 @@ export class Observer {
   start(): void {
     this.#timer = setInterval(() => {
       // A server that is away is reported by the stream; the figures stay as they were.
-      this.observe().catch(() => undefined);
+      this.#tick().catch(() => undefined);
     }, INTERVAL_MS);
   }
 
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#observing) return;
+    this.#observing = true;
+    try {
+      await this.#observed.check();
+      await this.observe();
+    } finally {
+      this.#observing = false;
+    }
   }
 
   async observe(): Promise<void> {
@@ -68,6 +85,8 @@ export class Observer {
     const lag = row?.lag ?? null;
     this.#lagBytes = lag === null ? null : Number(lag);
     this.#confirmed = row?.confirmed ?? null;
+    if (performance.now() - this.#countedAt < COUNT_INTERVAL_MS) return;
+    this.#countedAt = performance.now();
     const counts = await this.#parked.counts();
     this.#counts = new Map(counts.map(({ webhookId, waiting, dead }) => [webhookId, { waiting, dead }]));
   }

@@ -85,6 +85,8 @@ export interface Webhook {
   readonly maxInFlight: number;
   readonly enabled: boolean;
   readonly verified: boolean;
+  /** the row says why something failed */
+  readonly failureNoted: boolean;
 }
 
 /** What came of one HTTP request. `status` is null when no answer came. */

@@ -24,20 +24,35 @@ BEGIN
 END
 $$;
 
+-- Of each lane only the first that waits has a time.
+CREATE OR REPLACE FUNCTION slackchat_bridge.order_lane(webhook_id bigint, lane text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$
+  WITH placed AS (
+    SELECT d.id, row_number() OVER (ORDER BY d.commit_lsn, d.seq) = 1 AS first
+      FROM slackchat_bridge.deliveries d
+     WHERE d.webhook_id = order_lane.webhook_id AND d.lane = order_lane.lane AND d.status = 'waiting'
+  )
+  UPDATE slackchat_bridge.deliveries d
+     SET next_attempt_at = CASE WHEN p.first THEN coalesce(d.next_attempt_at, now()) END
+    FROM placed p
+   WHERE d.id = p.id AND (d.next_attempt_at IS NULL) = p.first
+$$;
+
 -- Sends one delivery, waiting or dead, as soon as its lane allows.
 CREATE OR REPLACE FUNCTION slackchat_bridge.retry(delivery_id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
-  owner bigint;
+  retried record;
 BEGIN
   UPDATE slackchat_bridge.deliveries d
      SET status = 'waiting', next_attempt_at = now(), first_attempt_at = NULL, created_at = now()
    WHERE d.id = delivery_id
-  RETURNING d.webhook_id INTO owner;
-  IF owner IS NULL THEN
+  RETURNING d.webhook_id, d.lane INTO retried;
+  IF retried.webhook_id IS NULL THEN
     RAISE EXCEPTION 'there is no delivery %', coalesce(delivery_id::text, 'NULL') USING ERRCODE = 'no_data_found';
   END IF;
-  PERFORM slackchat_bridge.emit(json_build_object('retry', owner::text));
+  PERFORM slackchat_bridge.order_lane(retried.webhook_id, retried.lane);
+  PERFORM slackchat_bridge.emit(json_build_object('retry', retried.webhook_id::text));
 END
 $$;
 
@@ -49,9 +64,15 @@ DECLARE
   total bigint;
 BEGIN
   PERFORM slackchat_bridge.must_be_webhook(webhook_id);
+  WITH placed AS (
+    SELECT p.id, row_number() OVER (PARTITION BY p.lane ORDER BY p.commit_lsn, p.seq) = 1 AS first
+      FROM slackchat_bridge.deliveries p
+     WHERE p.webhook_id = webhook_id
+  )
   UPDATE slackchat_bridge.deliveries d
-     SET status = 'waiting', next_attempt_at = now(), first_attempt_at = NULL, created_at = now()
-   WHERE d.webhook_id = webhook_id;
+     SET status = 'waiting', next_attempt_at = CASE WHEN p.first THEN now() END, first_attempt_at = NULL, created_at = now()
+    FROM placed p
+   WHERE d.id = p.id;
   GET DIAGNOSTICS total = ROW_COUNT;
   PERFORM slackchat_bridge.emit(json_build_object('retry', webhook_id::text));
   RETURN total;

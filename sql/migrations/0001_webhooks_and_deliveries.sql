@@ -97,4 +97,6 @@ CREATE INDEX deliveries_lane ON slackchat_bridge.deliveries (webhook_id, lane, c
 -- what is due
 CREATE INDEX deliveries_due ON slackchat_bridge.deliveries (webhook_id, next_attempt_at)
   WHERE status = 'waiting' AND next_attempt_at IS NOT NULL;
+-- what has waited for too long
+CREATE INDEX deliveries_age ON slackchat_bridge.deliveries (webhook_id, coalesce(first_attempt_at, created_at)) WHERE status = 'waiting';
 CREATE INDEX deliveries_dead ON slackchat_bridge.deliveries (webhook_id, last_attempt_at) WHERE status = 'dead';

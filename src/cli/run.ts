@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { Bridge } from '../bridge.js';
 import { bridgeConfig } from '../config.js';
 import { createLogger } from '../log.js';
+import { whenReachable } from '../reachable.js';
 import { environmentWith, envFileOption } from './environment.js';
 import { setUp } from './setup.js';
 
@@ -24,7 +25,10 @@ export function runCommand(): Command {
       };
       process.on('SIGTERM', onSignal);
       process.on('SIGINT', onSignal);
-      if (options.setup === true) await setUp(config, (line) => log.info({ step: line }, 'setup'));
+      if (options.setup === true) {
+        const setup = { done: (step: string) => log.info({ step }, 'setup'), leaveLostSlot: true };
+        await whenReachable(() => setUp(config, setup), log, stop.signal);
+      }
       const bridge = await Bridge.open(config, log, stop.signal);
       if (bridge !== null) await bridge.run(stop.signal);
     });

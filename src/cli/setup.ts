@@ -4,7 +4,7 @@ import { connectionConfig } from '../database.js';
 import { slackchatMapping } from '../mapping.js';
 import { applyStep, openSetupSession, printStep } from '../setup/apply.js';
 import { inspect, type Names } from '../setup/inspect.js';
-import { planGrants, planSetup, type Step } from '../setup/plan.js';
+import { planGrants, planSetup, slotWasMade } from '../setup/plan.js';
 import { environmentWith, envFileOption } from './environment.js';
 
 interface Options {
@@ -23,7 +23,7 @@ export function setupCommand(): Command {
       const config = databaseConfig(environmentWith(options.envFile));
       const write = (line: string): void => void process.stdout.write(`${line}\n`);
       if (options.print === true) await print(config, options.grant, write);
-      else if ((await setUp(config, (title) => write(`made: ${title}`), options.grant)) === 0) write('nothing to do: the database is set up');
+      else if ((await setUp(config, { done: (title) => write(`made: ${title}`), grant: options.grant })) === 0) write('nothing to do: the database is set up');
     });
 }
 
@@ -32,14 +32,24 @@ export function namesOf(config: DatabaseConfig): Names {
   return { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
 }
 
+export interface SetupOptions {
+  readonly done: (title: string) => void;
+  readonly grant?: string | undefined;
+  /** a slot that was there and is lost is not made anew: ON_SLOT_LOST decides about it */
+  readonly leaveLostSlot?: boolean;
+}
+
 /** @returns how many steps there were to do */
-export async function setUp(config: DatabaseConfig, done: (title: string) => void, grant?: string): Promise<number> {
+export async function setUp(config: DatabaseConfig, options: SetupOptions): Promise<number> {
   const session = await openSetupSession(await connectionConfig(config.environment, 'slackchat-bridge setup'));
   try {
-    const steps = await missing(config, session.client, grant);
+    const names = namesOf(config);
+    const state = await inspect(session.client, names);
+    const leave = options.leaveLostSlot === true && slotWasMade(state, names);
+    const steps = [...planSetup(state, names), ...(options.grant === undefined ? [] : [planGrants(options.grant, names)])].filter((step) => !(leave && step.slot === true));
     for (const step of steps) {
       await applyStep(session.client, step);
-      done(step.title);
+      options.done(step.title);
     }
     return steps.length;
   } finally {
@@ -50,15 +60,11 @@ export async function setUp(config: DatabaseConfig, done: (title: string) => voi
 async function print(config: DatabaseConfig, grant: string | undefined, write: (text: string) => void): Promise<void> {
   const session = await openSetupSession(await connectionConfig(config.environment, 'slackchat-bridge setup'));
   try {
-    const steps = await missing(config, session.client, grant);
+    const names = namesOf(config);
+    const steps = planSetup(await inspect(session.client, names), names);
+    if (grant !== undefined) steps.push(planGrants(grant, names));
     write(steps.length === 0 ? '-- nothing to do: the database is set up' : steps.map(printStep).join('\n'));
   } finally {
     await session.close();
   }
-}
-
-async function missing(config: DatabaseConfig, client: Parameters<typeof inspect>[0], grant: string | undefined): Promise<readonly Step[]> {
-  const names = namesOf(config);
-  const steps = planSetup(await inspect(client, names), names);
-  return grant === undefined ? steps : [...steps, planGrants(grant, names)];
 }

@@ -60,6 +60,11 @@ export class EndpointClient {
     this.#pool.dispatch({ path: this.#path, method: 'POST', headers: request.headers, body: request.body }, exchange);
   }
 
+  /** Takes nothing more and ends when what is under way has its outcome. */
+  async retire(): Promise<void> {
+    await this.#pool.close();
+  }
+
   /** Ends all connections; what is under way fails. */
   async destroy(): Promise<void> {
     this.#stopSweeper();
@@ -115,7 +120,7 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     // Informational answers (103 Early Hints) come before the real one.
-    if (status >= 200) this.#outcome = classify(status, headers['retry-after'], Date.now());
+    if (status >= 200) this.#outcome = classify(status, first(headers['retry-after']), Date.now());
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -141,6 +146,11 @@ class Exchange implements Dispatcher.DispatchHandler {
     const body = this.#chunks === null ? '' : Buffer.concat(this.#chunks).subarray(0, BODY_LIMIT).toString('utf8');
     this.#done({ outcome, body });
   }
+}
+
+/** A header that came twice: the first counts. The library's types do not know of that. */
+function first(header: string | readonly string[] | undefined): string | undefined {
+  return typeof header === 'object' ? header[0] : header;
 }
 
 function refusalOf(egress: Egress, hostname: string): EgressError | null {

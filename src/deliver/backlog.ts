@@ -65,10 +65,10 @@ export interface Parking {
   due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean): Promise<readonly DueNote[]>;
   /** @returns the lanes in which nothing waits any more */
   finish(webhookId: string, outcomes: readonly ParkedOutcome[]): Promise<readonly string[]>;
-  /** @returns how many are dead now */
-  expire(webhookId: string, parkedBefore: number, reason: string): Promise<number>;
+  /** Some of those that wait for longer than `ageMs` are given up. @returns how many */
+  expire(webhookId: string, ageMs: number, reason: string): Promise<number>;
   nextDueAt(webhookId: string, except: Except): Promise<number | null>;
-  /** @returns null when more than `limit` deliveries wait */
+  /** Also gives lanes whose head has no time one. @returns null when more than `limit` deliveries wait */
   lanes(webhookId: string, limit: number): Promise<readonly string[] | null>;
 }
 
@@ -93,6 +93,9 @@ export interface BacklogHost {
 const LANES_LIMIT = 1_000;
 const WRITE_BATCH = 500;
 const LOAD_LIMIT = 256;
+/** However the rows' times are, the database is not asked more often. */
+const PUMP_FLOOR_MS = 50;
+const EXPIRE_BATCHES = 20;
 
 /** What is parked of one endpoint: written in batches, brought back when due. */
 export class Backlog {
@@ -109,6 +112,8 @@ export class Backlog {
   #lanes: Set<string> | null;
   #writing: Promise<void> | null = null;
   #pumpAt = 0;
+  /** goes up with each `wake`, which must not get lost in a pump under way */
+  #wakes = 0;
   #timer: NodeJS.Timeout | null = null;
   #draining = false;
   #closed = false;
@@ -157,10 +162,10 @@ export class Backlog {
   /** More may be sent than before, or the rows were changed by hand. */
   wake(changedByHand: boolean): void {
     if (changedByHand) this.#lanes = null;
-    if (changedByHand || this.#lanes?.size !== 0) {
-      this.#pumpAt = 0;
-      this.#kick();
-    }
+    if (this.#lanes?.size === 0) return;
+    this.#pumpAt = 0;
+    this.#wakes += 1;
+    this.#kick();
   }
 
   /** Something was finished: there may be room for more. */
@@ -171,8 +176,19 @@ export class Backlog {
   /** Brings nothing back any more. */
   drain(): void {
     this.#draining = true;
+    this.forgetDue();
+    this.#setTimer(null);
+  }
+
+  /** The endpoint is gone: what was brought back is not sent any more. */
+  forgetDue(): void {
     for (const { note } of this.#due) this.#loaded.delete(note.notificationId);
     this.#due = [];
+  }
+
+  /** Stops without letting go of anything: what is not written is sent again after the next start. */
+  halt(): void {
+    this.#closed = true;
     this.#setTimer(null);
   }
 
@@ -203,18 +219,17 @@ export class Backlog {
     });
   }
 
-  /** The only place that touches the rows: parks first, then notes outcomes, then looks for what is due. */
+  /** The only place that touches the rows. Each round gives parking, outcomes and what is due their turn, so none starves another. */
   async #write(): Promise<void> {
     // What happens in one turn of the event loop goes into one statement.
     await Promise.resolve();
     for (let pause = 50; !this.#closed; ) {
       try {
         if (this.#outbox.length > 0) await this.#writeOutbox();
-        else if (this.#outcomes.length > 0) await this.#writeOutcomes();
-        else {
-          await this.#pump();
-          if (this.#outbox.length === 0 && this.#outcomes.length === 0) return;
-        }
+        if (this.#outcomes.length > 0) await this.#writeOutcomes();
+        const wakes = this.#wakes;
+        await this.#pump();
+        if (this.#outbox.length === 0 && this.#outcomes.length === 0 && wakes === this.#wakes) return;
         pause = 50;
       } catch (error) {
         this.#host.onStoreFault(errorMessage(error));
@@ -257,28 +272,50 @@ export class Backlog {
       return;
     }
     const room = Math.min(allowed * 2, LOAD_LIMIT) - this.#loaded.size;
-    if (room <= 0) return;
+    if (room <= 0) {
+      // What is loaded may have been waiting for this very moment.
+      if (this.#due.length > 0) this.#host.onDue();
+      return;
+    }
     const now = Date.now();
     if (now < this.#pumpAt) {
       this.#setTimer(this.#pumpAt);
       return;
     }
+    const wakes = this.#wakes;
     const probing = this.#host.probing();
-    if (probing) {
-      const expired = await this.#parking.expire(this.#webhookId, now - this.#maxAgeMs, 'the endpoint did not recover in time');
-      if (expired > 0) this.#host.onDead(expired);
-    }
-    for (const row of await this.#parking.due(this.#webhookId, room, this.#except(), probing)) this.#load(row);
-    if (this.#due.length < room) {
-      this.#pumpAt = (await this.#parking.nextDueAt(this.#webhookId, this.#except())) ?? now + 60_000;
-      if (this.#lanes === null && !probing) await this.#nameLanes();
-      this.#setTimer(this.#pumpAt);
-    }
+    const rows = await this.#parking.due(this.#webhookId, room, this.#except(), probing);
+    for (const row of rows) this.#load(row);
     if (this.#due.length > 0) this.#host.onDue();
+    if (probing) await this.#expire();
+    if (rows.length >= room || this.#draining) return;
+    const next = await this.#parking.nextDueAt(this.#webhookId, this.#except());
+    // Nothing has a time although something waits: rows were changed by hand, or little is left.
+    if (this.#lanes === null || next === null) await this.#nameLanes(wakes);
+    if (wakes !== this.#wakes) return;
+    this.#pumpAt = Math.max(next ?? now + 60_000, Date.now() + PUMP_FLOOR_MS);
+    this.#setTimer(this.#pumpAt);
   }
 
+  /** Some of what has waited for too long is given up; a fault of it must not keep probes from being sent. */
+  async #expire(): Promise<void> {
+    try {
+      for (let batch = 0; batch < EXPIRE_BATCHES && !this.#closed; batch += 1) {
+        const expired = await this.#parking.expire(this.#webhookId, this.#maxAgeMs, 'the endpoint did not recover in time');
+        if (expired === 0) return;
+        this.#host.onDead(expired);
+      }
+    } catch (error) {
+      this.#host.onStoreFault(errorMessage(error));
+    }
+  }
+
+  /** What is on its way, or about to be written, must not be overtaken by what is parked. */
   #except(): Except {
-    return { notificationIds: [...this.#loaded.keys()], lanes: this.#host.busyLanes() };
+    const lanes = new Set(this.#host.busyLanes());
+    for (const { lane } of this.#loaded.values()) lanes.add(lane);
+    for (const { lane } of this.#outbox) lanes.add(lane);
+    return { notificationIds: [...this.#loaded.keys()], lanes: [...lanes] };
   }
 
   #load(row: DueNote): void {
@@ -289,13 +326,14 @@ export class Backlog {
       lastStatus: null, lastError: null, nextAttemptAt: null, stored: true,
     };
     this.#loaded.set(notificationId, delivery);
+    this.#lanes?.add(lane);
     this.#due.push(delivery);
   }
 
   /** Little is left: from here on only its lanes go through the rows, the others are direct again. */
-  async #nameLanes(): Promise<void> {
+  async #nameLanes(wakes: number): Promise<void> {
     const lanes = await this.#parking.lanes(this.#webhookId, LANES_LIMIT);
-    if (lanes === null || this.#host.probing()) return;
+    if (lanes === null || this.#host.probing() || wakes !== this.#wakes) return;
     const loaded = [...this.#loaded.values()].map((delivery) => delivery.lane);
     this.#lanes = new Set([...lanes, ...loaded, ...this.#outbox.map((delivery) => delivery.lane)]);
   }

@@ -88,8 +88,12 @@ export class Dispatcher {
       // Rather rows than memory: what waits for slow endpoints is parked.
       if (this.#bytes > this.#maxBytes) for (const endpoint of this.#endpoints.values()) endpoint.relieve();
       await new Promise<void>((resolve) => {
-        this.#waiters.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
+        const done = (): void => {
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.#waiters.push(done);
+        signal.addEventListener('abort', done);
       });
     }
   }
@@ -104,6 +108,7 @@ export class Dispatcher {
     const closed = new AbortController();
     await Promise.race([Promise.all(all.map((endpoint) => endpoint.close())), delay(Math.max(0, deadline - Date.now()), closed.signal)]);
     closed.abort();
+    for (const endpoint of all) endpoint.halt();
   }
 
   /** Forgets everything in memory: another instance has it now. */
@@ -140,7 +145,8 @@ export class Dispatcher {
 /** Whether this endpoint asked for such a notification. */
 export function wants(webhook: Webhook, notification: Notification): boolean {
   if (notification.webhookId !== null && notification.webhookId !== webhook.id) return false;
-  if (webhook.chatTypes !== null && (notification.chatType === null || !webhook.chatTypes.includes(notification.chatType))) return false;
+  // A chat type that is not known any more may be one of these: rather told too much than lost.
+  if (webhook.chatTypes !== null && notification.chatType !== null && !webhook.chatTypes.includes(notification.chatType)) return false;
   return notification.updateType === null || webhook.updateTypes === null || webhook.updateTypes.includes(notification.updateType);
 }
 

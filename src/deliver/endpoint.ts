@@ -47,6 +47,8 @@ export class Endpoint {
   #inFlight = 0;
   #turn = 0;
   #closed = false;
+  /** it answered 410 and has not been enabled again */
+  #gone = false;
 
   /** @param parkedLanes in which something is parked; null: too many to name */
   constructor(webhook: Webhook, options: EndpointOptions, parking: Parking, events: EndpointEvents, parkedLanes: readonly string[] | null) {
@@ -100,6 +102,7 @@ export class Endpoint {
   update(webhook: Webhook): void {
     const before = this.#webhook;
     this.#webhook = webhook;
+    if (webhook.enabled) this.#gone = false;
     this.#equip(before);
     if (!this.active) this.#parkQueued();
     this.#run();
@@ -159,7 +162,9 @@ export class Endpoint {
   async discard(disabled: Webhook): Promise<number> {
     const waiting = this.#lanes.cutAll();
     for (const delivery of waiting) settle(delivery);
+    this.#backlog.forgetDue();
     this.update(disabled);
+    this.#gone = true;
     // What is being written must have its row before all rows are deleted.
     await this.#backlog.flush();
     return waiting.length;
@@ -177,6 +182,13 @@ export class Endpoint {
     this.#parkQueued();
     await this.#backlog.flush();
     await this.abandon();
+  }
+
+  /** The time to close is over: stops as it is. What is not settled is not confirmed, and sent after the next start. */
+  halt(): void {
+    this.#closed = true;
+    this.#backlog.halt();
+    this.#client?.destroy().catch(() => undefined);
   }
 
   /** Forgets what is in memory, delivered or not. @returns how many that were */
@@ -200,7 +212,8 @@ export class Endpoint {
       // The table's constraint lets some texts pass that are no URL; every attempt says so.
       this.#client = null;
     }
-    old?.destroy().catch(() => undefined);
+    // What is under way there is let finish.
+    old?.retire().catch(() => undefined);
   }
 
   #run(): void {
@@ -252,11 +265,20 @@ export class Endpoint {
     if (outcome.kind === 'delivered') this.#delivered(delivery);
     else if (outcome.kind === 'failed') this.#failed(delivery, outcome, now);
     else {
-      settle(delivery);
+      this.#drop(delivery);
       this.#events.gone(this.#webhook, outcome.reason);
     }
-    if (delivery.direct) this.#lanes.done(delivery.lane);
+    if (delivery.direct) {
+      this.#lanes.done(delivery.lane);
+      // What was parked behind it meanwhile may go now.
+      if (this.#backlog.holds(delivery.lane)) this.#backlog.wake(false);
+    }
     this.#run();
+  }
+
+  #drop(delivery: Delivery): void {
+    if (delivery.stored) this.#backlog.record({ kind: 'dropped', notificationId: delivery.note.notificationId, lane: delivery.lane });
+    else settle(delivery);
   }
 
   #delivered(delivery: Delivery): void {
@@ -268,10 +290,14 @@ export class Endpoint {
   }
 
   #failed(delivery: Delivery, { status, reason, retryAfterMs }: Failed, now: number): void {
+    if (this.#gone) {
+      this.#drop(delivery);
+      return;
+    }
     const { lane, attempts } = delivery;
     const outcome: Failed = { kind: 'failed', status, reason, retryAfterMs };
     const { kind, at } = decideRetry(outcome, attempts, delivery.firstAttemptAt ?? now, now, this.#options.timing, Math.random());
-    const opened = this.#breaker.failed(lane, now, Math.random(), retryAfterMs);
+    const opened = this.#breaker.failed(lane, attempts === 1, now, Math.random(), retryAfterMs);
     const hadRow = delivery.stored;
     if (!hadRow) {
       delivery.lastStatus = status;

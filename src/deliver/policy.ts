@@ -77,12 +77,15 @@ export class Breaker {
     return Math.min(maxInFlight, this.#window);
   }
 
-  /** @returns true when this opened the breaker */
-  failed(lane: string, now: number, random: number, retryAfter: number | null): boolean {
+  /**
+   * @param fresh it was the delivery's first attempt: one that failed before says little about the endpoint
+   * @returns true when this opened the breaker
+   */
+  failed(lane: string, fresh: boolean, now: number, random: number, retryAfter: number | null): boolean {
     if (this.#probeAt !== null) {
       // A failure of a request that was under way when it opened is no failed probe.
       if (now < this.#probeAt) return false;
-      this.#probes += 1;
+      if (fresh) this.#probes += 1;
       this.#probeAt = now + (retryAfter ?? backoffMs(this.#probes + 1, this.#timing, random));
       return false;
     }

@@ -1,3 +1,5 @@
+import { errorMessage } from '../errors.js';
+import { delay } from '../time.js';
 import type { Webhook } from '../types.js';
 import type { Dispatcher } from './dispatcher.js';
 import { Verifier, type VerifierOptions } from './verify.js';
@@ -33,6 +35,7 @@ export class Registry {
   /** endpoints whose failure stands in the table: when it was written */
   readonly #noted = new Map<string, number>();
   #webhooks = new Map<string, Webhook>();
+  #last: Promise<void> = Promise.resolve();
 
   constructor(table: WebhookTable, dispatcher: Dispatcher, options: VerifierOptions, events: RegistryEvents) {
     this.#table = table;
@@ -46,26 +49,25 @@ export class Registry {
   }
 
   /** Takes the table as it is now, and challenges what is not verified and not being challenged. */
-  async load(): Promise<void> {
-    const webhooks = await this.#table.all();
-    for (const id of this.#webhooks.keys()) if (!webhooks.some((webhook) => webhook.id === id)) this.#verifier.cancel(id);
-    this.#webhooks = new Map(webhooks.map((webhook) => [webhook.id, webhook]));
-    await this.#dispatcher.apply(webhooks);
-    for (const webhook of webhooks) {
-      if (webhook.enabled && !webhook.verified && !this.#verifier.running(webhook.id)) this.#verifier.request(webhook);
-    }
+  load(): Promise<void> {
+    return this.#exclusively(() => this.#load());
   }
 
   /** These rows were saved by someone else: unverified ones are challenged anew. */
-  async saved(webhookIds: ReadonlySet<string>): Promise<void> {
-    for (const id of webhookIds) this.#verifier.cancel(id);
-    await this.load();
+  saved(webhookIds: ReadonlySet<string>): Promise<void> {
+    return this.#exclusively(async () => {
+      const interrupted = [...webhookIds].filter((id) => this.#verifier.running(id));
+      for (const id of webhookIds) this.#verifier.cancel(id);
+      await this.#load();
+      // One that was asked for is not forgotten because the row was saved meanwhile.
+      for (const id of interrupted) if (!this.#verifier.running(id)) this.verify(id);
+    });
   }
 
   /** Asked for by SQL. */
   verify(webhookId: string): void {
     const webhook = this.#webhooks.get(webhookId);
-    if (webhook !== undefined) this.#verifier.request(webhook);
+    if (webhook?.enabled === true) this.#verifier.request(webhook);
   }
 
   /** Notes in the row why nothing arrives, or that it does again. */
@@ -81,40 +83,69 @@ export class Registry {
     }
   }
 
-  /** 410: nothing more goes there, and what waits is dropped. */
+  /** 410: nothing more goes there, and what waits is dropped. Tried until the row says so, or is saved by someone. */
   async gone(webhook: Webhook, reason: string): Promise<void> {
     if (this.#webhooks.get(webhook.id)?.enabled !== true) return;
     const disabled = { ...webhook, enabled: false };
     this.#webhooks.set(webhook.id, disabled);
-    const endpoint = this.#dispatcher.endpoint(webhook.id);
-    const unwritten = (await endpoint?.discard(disabled)) ?? 0;
-    const dropped = await this.#table.disable(webhook.id, reason);
-    this.#events.disabled(webhook, reason, dropped + unwritten);
+    const unwritten = (await this.#dispatcher.endpoint(webhook.id)?.discard(disabled)) ?? 0;
+    for (let pause = 100; this.#webhooks.get(webhook.id) === disabled; pause = Math.min(pause * 2, 5_000)) {
+      try {
+        const dropped = await this.#table.disable(webhook.id, reason);
+        this.#events.disabled(webhook, reason, dropped + unwritten);
+        return;
+      } catch (error) {
+        this.#events.fault(webhook, errorMessage(error));
+        await delay(pause);
+      }
+    }
   }
 
   close(): void {
     this.#verifier.close();
   }
 
-  async #verified(webhook: Webhook): Promise<void> {
-    // In memory first: whoever sees the row verified may count on the next commit being delivered.
-    this.#set({ ...webhook, verified: true });
-    this.#noted.delete(webhook.id);
-    if (!(await this.#table.verified(webhook))) await this.load();
-    this.#events.verified(webhook);
+  #verified(webhook: Webhook): Promise<void> {
+    return this.#exclusively(async () => {
+      // In memory first: whoever sees the row verified may count on the next commit being delivered.
+      this.#set({ ...webhook, verified: true });
+      this.#noted.delete(webhook.id);
+      if (!(await this.#table.verified(webhook))) await this.#load();
+      this.#events.verified(webhook);
+    });
   }
 
-  async #refused(webhook: Webhook, reason: string, final: boolean): Promise<void> {
-    // One that was verified stays so until there is no hope left.
-    const stillVerified = webhook.verified && !final;
-    this.#set({ ...webhook, verified: stillVerified });
-    await this.#table.refused(webhook, reason, stillVerified);
-    this.#events.refused(webhook, reason, final);
+  #refused(webhook: Webhook, reason: string, final: boolean): Promise<void> {
+    return this.#exclusively(async () => {
+      // One that was verified stays so until there is no hope left.
+      const stillVerified = webhook.verified && !final;
+      this.#set({ ...webhook, verified: stillVerified });
+      await this.#table.refused(webhook, reason, stillVerified);
+      this.#events.refused(webhook, reason, final);
+    });
+  }
+
+  async #load(): Promise<void> {
+    const webhooks = await this.#table.all();
+    for (const id of this.#webhooks.keys()) if (!webhooks.some((webhook) => webhook.id === id)) this.#verifier.cancel(id);
+    this.#webhooks = new Map(webhooks.map((webhook) => [webhook.id, webhook]));
+    await this.#dispatcher.apply(webhooks);
+    for (const webhook of webhooks) {
+      if (webhook.failureNoted && webhook.verified && !this.#noted.has(webhook.id)) this.#noted.set(webhook.id, 0);
+      if (webhook.enabled && !webhook.verified && !this.#verifier.running(webhook.id)) this.#verifier.request(webhook);
+    }
   }
 
   #set(webhook: Webhook): void {
     if (!this.#webhooks.has(webhook.id)) return;
     this.#webhooks.set(webhook.id, webhook);
     this.#dispatcher.endpoint(webhook.id)?.update(webhook);
+  }
+
+  /** One after the other: what one has read of the table, another must not have changed meanwhile. */
+  #exclusively(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 }

@@ -4,6 +4,7 @@ import { errorMessage } from '../errors.js';
 import type { Webhook } from '../types.js';
 import { EndpointClient, type Answer } from './attempt.js';
 import type { Egress } from './egress.js';
+import { Signer } from './signature.js';
 
 export interface VerifierOptions {
   readonly egress: Egress;
@@ -105,7 +106,11 @@ export class Verifier {
       return { outcome: { kind: 'failed', status: 400, reason: 'the endpoint is not a valid URL', retryAfterMs: null }, body: '' };
     }
     const body = Buffer.from(JSON.stringify({ token: webhook.token ?? token, type: 'url_verification', challenge }));
-    const headers = { 'content-type': 'application/json', 'user-agent': userAgent };
+    // Signed like everything else, so that a receiver that checks every request can be verified.
+    const id = `verification-${randomBytes(12).toString('hex')}`;
+    const timestamp = Math.floor(Date.now() / 1000);
+    const headers: Record<string, string> = { 'content-type': 'application/json', 'user-agent': userAgent, 'webhook-id': id, 'webhook-timestamp': String(timestamp) };
+    if (webhook.secret !== null) headers['webhook-signature'] = new Signer(webhook.secret).sign(id, timestamp, body);
     const answer = await new Promise<Answer>((resolve) => client.send({ headers, body, keepBody: true }, resolve));
     await client.destroy();
     return answer;

@@ -38,7 +38,9 @@ export interface DatabaseState {
   readonly functionsDigest: string | null;
   readonly meta: ReadonlyMap<string, string>;
   readonly tables: ReadonlyMap<Entity, TableState>;
-  /** qualified names; null: there is no such publication */
+  /** the publication publishes inserts, updates, deletes and truncates */
+  readonly publishesAll: boolean;
+  /** qualified names, without those of which only some rows are published; null: there is no such publication */
   readonly published: ReadonlySet<string> | null;
   readonly slot: SlotState | null;
   readonly scripts: readonly Script[];
@@ -82,11 +84,14 @@ export async function inspect(client: Queryable, names: Names): Promise<Database
   const found = new Map(rows.rows.map((row) => [row.name, row]));
   const tables = new Map(names.tables.map((table) => [table.entity, tableState(table, found.get(`${table.schema}.${table.table}`))]));
 
-  const publication = await one('SELECT FROM pg_publication WHERE pubname = $1', [names.publication]);
+  const publication = await one<{ everything: string }>(
+    'SELECT (pubinsert AND pubupdate AND pubdelete AND pubtruncate)::text AS everything FROM pg_publication WHERE pubname = $1',
+    [names.publication],
+  );
   const published =
     publication === undefined
       ? null
-      : (await client.query<{ name: string }>(`SELECT schemaname || '.' || tablename AS name FROM pg_publication_tables WHERE pubname = $1`, [names.publication])).rows;
+      : (await client.query<{ name: string }>(`SELECT schemaname || '.' || tablename AS name FROM pg_publication_tables t WHERE pubname = $1 AND to_jsonb(t) ->> 'rowfilter' IS NULL`, [names.publication])).rows;
   const slot = await one<{ plugin: string | null; database: string | null; active: string; active_pid: string | null; wal_status: string | null }>(
     `SELECT plugin::text, database::text, active::text, active_pid::text, wal_status FROM pg_replication_slots WHERE slot_name = $1`,
     [names.slot],
@@ -100,6 +105,7 @@ export async function inspect(client: Queryable, names: Names): Promise<Database
     functionsDigest: metaMap.get('functions') ?? null,
     meta: metaMap,
     tables,
+    publishesAll: publication?.everything === 'true',
     published: published === null ? null : new Set(published.map(({ name }) => name)),
     slot:
       slot === undefined

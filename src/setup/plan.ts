@@ -9,15 +9,22 @@ export interface Step {
   /** what the role must be or have */
   readonly needs: string;
   readonly sql: readonly string[];
+  /** it is about the slot */
+  readonly slot?: boolean;
 }
 
 const OWNER = 'owner of the table';
+const FUNCTIONS = 'functions for control by SQL';
+const SCHEMA_OWNER = 'owner of the schema slackchat_bridge';
+/** In `meta`, until it has been asked for. */
+export const RESYNC_PENDING = 'resync pending';
+export const NOTE_RESYNC_SQL = `INSERT INTO slackchat_bridge.meta (key, value) VALUES ('${RESYNC_PENDING}', now()::text) ON CONFLICT (key) DO NOTHING`;
 
 /**
  * What is missing, as SQL; nothing where everything is there. Pure.
  * @throws {PreconditionError} when the database cannot become fit by SQL alone
  */
-export function planSetup(state: DatabaseState, names: Names): readonly Step[] {
+export function planSetup(state: DatabaseState, names: Names): Step[] {
   refuseUnfit(state, names);
   const steps: Step[] = [];
   const migrations = state.scripts.filter((script) => script.kind === 'migration' && !state.applied.includes(script.version));
@@ -38,7 +45,7 @@ export function planSetup(state: DatabaseState, names: Names): readonly Step[] {
   const digest = functionsDigest(state.scripts, names.tables);
   if (state.functionsDigest !== digest) {
     steps.push({
-      title: 'functions for control by SQL',
+      title: FUNCTIONS,
       needs: 'owner of the schema slackchat_bridge',
       sql: [...state.scripts.filter((script) => script.kind === 'functions').map((script) => withNames(script.sql, names.tables)), remember('functions', digest)],
     });
@@ -67,13 +74,30 @@ export function planSetup(state: DatabaseState, names: Names): readonly Step[] {
  * @throws {PreconditionError} saying what is missing
  */
 export function requireReady(state: DatabaseState, names: Names): void {
-  const wasMade = state.meta.get('slot') === names.slot;
+  const wasMade = slotWasMade(state, names);
   const missing = planSetup(state, names)
-    .map(({ title }) => title)
-    .filter((title) => !(wasMade && state.slot?.walStatus !== 'reserved' && title.includes('replication slot')));
+    // Older functions still do what this version asks of them.
+    .filter((step) => step.title !== FUNCTIONS && !(wasMade && step.slot === true))
+    .map(({ title }) => title);
   if (missing.length === 0) return;
   const slot = state.slot === null && !wasMade ? `replication slot "${names.slot}" does not exist; ` : '';
   throw new PreconditionError(`the database is not set up for the bridge: ${slot}missing: ${missing.join(', ')}. Run: slackchat-bridge setup`);
+}
+
+/**
+ * Why the stream would not show every change: someone altered the publication, a table or its
+ * replica identity. The server says nothing of it.
+ */
+export function missingFromStream(state: DatabaseState, names: Names): readonly string[] {
+  if (state.published === null) return [`publication "${names.publication}" does not exist`];
+  const faults = state.publishesAll ? [] : [`publication "${names.publication}" does not publish every kind of change`];
+  for (const table of names.tables) {
+    const name = `${table.schema}.${table.table}`;
+    const found = state.tables.get(table.entity);
+    if (!state.published.has(name)) faults.push(`${name} is not in publication "${names.publication}", or only some of its rows are`);
+    else if (found !== undefined && !identityIsSufficient(table, found)) faults.push(`the replica identity of ${name} no longer shows deleted rows`);
+  }
+  return faults;
 }
 
 /** Undoes all of it. The bridge must not be running. */
@@ -124,6 +148,16 @@ export function planGrants(role: string, names: Names): Step {
   };
 }
 
+/** The bridge had this slot before: a missing one was lost. */
+export function slotWasMade(state: DatabaseState, names: Names): boolean {
+  return state.meta.get('slot') === names.slot;
+}
+
+/** Only while it is lost: someone else may have made it anew meanwhile. */
+export function dropLostSlotSql(slot: string): string {
+  return `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots\n WHERE slot_name = ${literal(slot)} AND wal_status = 'lost'`;
+}
+
 /** The slot by itself: at setup, and again when it was lost. */
 export function createSlotSql(state: Pick<DatabaseState, 'serverVersion'>, slot: string): string {
   const failover = state.serverVersion >= 170_000 ? ', failover => true' : '';
@@ -138,26 +172,35 @@ export function rememberSlotSql(slot: string): string {
 function planPublication(state: DatabaseState, names: Names): readonly Step[] {
   const wanted = [...names.tables.map((table) => ({ name: `${table.schema}.${table.table}`, sql: qualifiedName(table) })), OWN_WEBHOOKS];
   const missing = wanted.filter(({ name }) => state.published?.has(name) !== true);
-  if (missing.length === 0) return [];
+  const publish: Step[] =
+    state.published === null || state.publishesAll
+      ? []
+      : [{ title: 'the publication publishes everything', needs: 'owner of the publication', sql: [`ALTER PUBLICATION ${quoteIdent(names.publication)} SET (publish = 'insert, update, delete, truncate')`] }];
+  if (missing.length === 0) return publish;
   const list = missing.map(({ sql }) => sql).join(',\n  ');
   const name = quoteIdent(names.publication);
   const sql = state.published === null ? `CREATE PUBLICATION ${name} FOR TABLE\n  ${list}` : `ALTER PUBLICATION ${name} ADD TABLE\n  ${list}`;
-  return [{ title: 'the publication', needs: `CREATE on the database and ${OWNER}s`, sql: [sql] }];
+  return [...publish, { title: 'the publication', needs: `CREATE on the database and ${OWNER}s`, sql: [sql] }];
 }
 
 const OWN_WEBHOOKS = { name: 'slackchat_bridge.webhooks', sql: 'slackchat_bridge.webhooks' };
 
 function planSlot(state: DatabaseState, names: Names): readonly Step[] {
   const steps: Step[] = [];
-  if (state.slot?.walStatus === 'lost') {
-    steps.push({ title: 'the lost replication slot goes', needs: 'REPLICATION', sql: [`SELECT pg_catalog.pg_drop_replication_slot(${literal(names.slot)})`] });
+  const lost = state.slot?.walStatus === 'lost';
+  if (slotWasMade(state, names) && (state.slot === null || lost)) {
+    // What was committed in between is in no slot, so every endpoint has to hear of every channel.
+    steps.push({ title: 'a note that every channel is to be announced, because the replication slot was lost', needs: SCHEMA_OWNER, sql: [NOTE_RESYNC_SQL], slot: true });
+  }
+  if (lost) {
+    steps.push({ title: 'the lost replication slot goes', needs: 'REPLICATION', sql: [dropLostSlotSql(names.slot)], slot: true });
   }
   if (state.slot === null || state.slot.walStatus === 'lost') {
     // A slot cannot be made in a transaction that has written, so it stands by itself.
-    steps.push({ title: 'the replication slot', needs: 'REPLICATION', sql: [createSlotSql(state, names.slot)] });
+    steps.push({ title: 'the replication slot', needs: 'REPLICATION', sql: [createSlotSql(state, names.slot)], slot: true });
   }
   if (state.meta.get('slot') !== names.slot) {
-    steps.push({ title: 'a note that the slot was made', needs: 'owner of the schema slackchat_bridge', sql: [rememberSlotSql(names.slot)] });
+    steps.push({ title: 'a note that the slot was made', needs: SCHEMA_OWNER, sql: [rememberSlotSql(names.slot)] });
   }
   return steps;
 }

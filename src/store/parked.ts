@@ -55,11 +55,18 @@ interface DueRow {
   readonly channel_id: string;
   readonly body: string;
   readonly attempts: string;
-  readonly first_attempt_ms: string | null;
-  readonly parked_ms: string;
+  readonly first_attempt_age: string | null;
+  readonly parked_age: string;
 }
 
-const seconds = (ms: number | null): number | null => (ms === null ? null : ms / 1000);
+/** Times are written as distances from now, because the server's clock may differ from this machine's. */
+const fromNow = (at: number | null): number | null => (at === null ? null : at - Date.now());
+
+/** Only heads of lanes. A lateral join, because an anti join planned on a small table stays slow when it has grown. */
+const HEAD_OF_LANE = `
+  JOIN LATERAL (SELECT e.id FROM slackchat_bridge.deliveries e
+                       WHERE e.webhook_id = d.webhook_id AND e.lane = d.lane AND e.status = 'waiting'
+                       ORDER BY e.commit_lsn, e.seq LIMIT 1) h ON h.id = d.id`;
 
 /**
  * Deliveries that wait. In each lane only the head has a `next_attempt_at`, so that what is due is
@@ -74,36 +81,35 @@ export class ParkedStore {
 
   /** Idempotent: what stands there already is left as it is. */
   async park(webhookId: string, deliveries: readonly ParkedDelivery[]): Promise<void> {
-    await this.#pool.query({
-      name: 'park',
-      text: `
-        INSERT INTO slackchat_bridge.deliveries
-               (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at)
-        SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, p.attempts,
-               to_timestamp(p.first_attempt), CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
-               CASE WHEN row_number() OVER (PARTITION BY p.lane ORDER BY p.commit_lsn::pg_lsn, p.seq) = 1
-                     AND NOT EXISTS (SELECT FROM slackchat_bridge.deliveries d
-                                      WHERE d.webhook_id = $1::bigint AND d.lane = p.lane AND d.status = 'waiting'
-                                        AND (d.commit_lsn, d.seq) < (p.commit_lsn::pg_lsn, p.seq))
-                    THEN coalesce(to_timestamp(p.next_attempt), now()) END
-          FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[])
-            AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt)
-         WHERE EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = $1::bigint)
-            ON CONFLICT (webhook_id, notification_id) DO NOTHING`,
-      values: [
-        webhookId,
-        deliveries.map((d) => d.notificationId),
-        deliveries.map((d) => d.lane),
-        deliveries.map((d) => formatLsn(d.lsn)),
-        deliveries.map((d) => d.seq),
-        deliveries.map((d) => d.channelId),
-        deliveries.map((d) => d.body),
-        deliveries.map((d) => d.attempts),
-        deliveries.map((d) => seconds(d.firstAttemptAt)),
-        deliveries.map((d) => d.lastStatus),
-        deliveries.map((d) => d.lastError),
-        deliveries.map((d) => seconds(d.nextAttemptAt)),
-      ],
+    await inTransaction(this.#pool, async (client) => {
+      await client.query({
+        name: 'park',
+        text: `
+          INSERT INTO slackchat_bridge.deliveries
+                 (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at)
+          SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, p.attempts,
+                 now() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
+                 now() + p.next_attempt * interval '1 ms'
+            FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[])
+              AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt)
+           WHERE EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = $1::bigint)
+              ON CONFLICT (webhook_id, notification_id) DO NOTHING`,
+        values: [
+          webhookId,
+          deliveries.map((d) => d.notificationId),
+          deliveries.map((d) => d.lane),
+          deliveries.map((d) => formatLsn(d.lsn)),
+          deliveries.map((d) => d.seq),
+          deliveries.map((d) => d.channelId),
+          deliveries.map((d) => d.body),
+          deliveries.map((d) => d.attempts),
+          deliveries.map((d) => fromNow(d.firstAttemptAt)),
+          deliveries.map((d) => d.lastStatus),
+          deliveries.map((d) => d.lastError),
+          deliveries.map((d) => fromNow(d.nextAttemptAt)),
+        ],
+      });
+      await this.#promote(client, webhookId, [...new Set(deliveries.map((d) => d.lane))]);
     });
   }
 
@@ -117,13 +123,10 @@ export class ParkedStore {
       text: `
         SELECT * FROM (
           SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, d.attempts, d.next_attempt_at,
-                 extract(epoch FROM d.first_attempt_at) * 1000 AS first_attempt_ms, extract(epoch FROM d.created_at) * 1000 AS parked_ms
-            FROM slackchat_bridge.deliveries d
+                 extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age
+            FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
            WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now()
              AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4)
-             AND NOT EXISTS (SELECT FROM slackchat_bridge.deliveries e
-                              WHERE e.webhook_id = d.webhook_id AND e.lane = d.lane AND e.status = 'waiting'
-                                AND (e.commit_lsn, e.seq) < (d.commit_lsn, d.seq))
            ORDER BY d.next_attempt_at LIMIT ${leastTriedFirst ? '1000' : '$2'}) head
          ORDER BY ${leastTriedFirst ? 'attempts, ' : ''}next_attempt_at LIMIT $2`,
       values: [webhookId, limit, except.notificationIds, except.lanes],
@@ -136,11 +139,11 @@ export class ParkedStore {
       channelId: row.channel_id,
       body: row.body,
       attempts: Number(row.attempts),
-      firstAttemptAt: row.first_attempt_ms === null ? null : Number(row.first_attempt_ms),
+      firstAttemptAt: row.first_attempt_age === null ? null : Date.now() - Number(row.first_attempt_age),
       lastStatus: null,
       lastError: null,
       nextAttemptAt: null,
-      parkedAt: Number(row.parked_ms),
+      parkedAt: Date.now() - Number(row.parked_age),
     }));
   }
 
@@ -167,7 +170,7 @@ export class ParkedStore {
             UPDATE slackchat_bridge.deliveries d
                SET status = r.status, attempts = r.attempts, first_attempt_at = coalesce(d.first_attempt_at, now()), last_attempt_at = now(),
                    last_status = r.last_status, last_error = r.last_error,
-                   next_attempt_at = CASE WHEN r.status = 'waiting' THEN to_timestamp(r.next_attempt) END
+                   next_attempt_at = CASE WHEN r.status = 'waiting' THEN now() + r.next_attempt * interval '1 ms' END
               FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::float8[])
                 AS r(notification_id, status, attempts, last_status, last_error, next_attempt)
              WHERE d.webhook_id = $1 AND d.notification_id = r.notification_id`,
@@ -178,7 +181,7 @@ export class ParkedStore {
             kept.map((result) => result.attempts),
             kept.map((result) => result.status),
             kept.map((result) => result.reason),
-            kept.map((result) => seconds(result.nextAttemptAt)),
+            kept.map((result) => fromNow(result.nextAttemptAt)),
           ],
         });
       }
@@ -187,40 +190,49 @@ export class ParkedStore {
     });
   }
 
-  /** Everything of the endpoint that has waited since before `parkedBefore` (milliseconds) is dead. */
-  async expire(webhookId: string, parkedBefore: number, reason: string): Promise<number> {
+  /** Gives up a batch of those that wait for longer than `ageMs`. @returns how many */
+  async expire(webhookId: string, ageMs: number, reason: string): Promise<number> {
     return inTransaction(this.#pool, async (client) => {
-      const expired = await client.query<{ lane: string }>(
-        `UPDATE slackchat_bridge.deliveries SET status = 'dead', next_attempt_at = NULL, last_error = coalesce(last_error, $3)
-          WHERE webhook_id = $1 AND status = 'waiting' AND coalesce(first_attempt_at, created_at) < to_timestamp($2::float8) RETURNING lane`,
-        [webhookId, parkedBefore / 1000, reason],
-      );
+      const expired = await client.query<{ lane: string }>({
+        name: 'expire',
+        text: `
+          UPDATE slackchat_bridge.deliveries SET status = 'dead', next_attempt_at = NULL, last_error = coalesce(last_error, $3)
+           WHERE id IN (SELECT id FROM slackchat_bridge.deliveries
+                         WHERE webhook_id = $1 AND status = 'waiting' AND coalesce(first_attempt_at, created_at) < now() - $2::float8 * interval '1 ms'
+                         ORDER BY coalesce(first_attempt_at, created_at) LIMIT 1000)
+          RETURNING lane`,
+        values: [webhookId, ageMs, reason],
+      });
       const lanes = [...new Set(expired.rows.map((row) => row.lane))];
       if (lanes.length > 0) await this.#promote(client, webhookId, lanes);
       return expired.rows.length;
     });
   }
 
-  /** When something is due next, without those excepted (milliseconds since 1970); null when nothing waits. */
+  /** When the next head of a lane is due, without those excepted (milliseconds since 1970, this machine's clock); null when none has a time. */
   async nextDueAt(webhookId: string, except: Except): Promise<number | null> {
-    const result = await this.#pool.query<{ ms: string | null }>({
+    const result = await this.#pool.query<{ ms: string }>({
       name: 'next_due',
-      text: `SELECT extract(epoch FROM min(next_attempt_at)) * 1000 AS ms FROM slackchat_bridge.deliveries
-              WHERE webhook_id = $1 AND status = 'waiting' AND next_attempt_at IS NOT NULL
-                AND notification_id <> ALL ($2) AND lane <> ALL ($3)`,
+      text: `SELECT extract(epoch FROM d.next_attempt_at - now()) * 1000 AS ms FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
+              WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at IS NOT NULL
+                AND d.notification_id <> ALL ($2) AND d.lane <> ALL ($3)
+              ORDER BY d.next_attempt_at LIMIT 1`,
       values: [webhookId, except.notificationIds, except.lanes],
     });
-    const ms = result.rows[0]?.ms ?? null;
-    return ms === null ? null : Number(ms);
+    const ms = result.rows[0]?.ms;
+    return ms === undefined ? null : Date.now() + Number(ms);
   }
 
-  /** The lanes in which something waits; null when more than `limit` deliveries do. */
+  /** The lanes in which something waits, each with a time for its head now; null when more than `limit` deliveries wait. */
   async lanes(webhookId: string, limit: number): Promise<readonly string[] | null> {
     const result = await this.#pool.query<{ lane: string }>(
       `SELECT lane FROM slackchat_bridge.deliveries WHERE webhook_id = $1 AND status = 'waiting' LIMIT $2`,
       [webhookId, limit + 1],
     );
-    return result.rows.length > limit ? null : [...new Set(result.rows.map((row) => row.lane))];
+    if (result.rows.length > limit) return null;
+    const lanes = [...new Set(result.rows.map((row) => row.lane))];
+    if (lanes.length > 0) await this.#promote(this.#pool, webhookId, lanes);
+    return lanes;
   }
 
   async counts(): Promise<readonly { readonly webhookId: string; readonly waiting: number; readonly dead: number }[]> {
@@ -231,16 +243,20 @@ export class ParkedStore {
     return result.rows.map((row) => ({ webhookId: row.webhook_id, waiting: Number(row.waiting), dead: Number(row.dead) }));
   }
 
-  async #promote(client: pg.PoolClient, webhookId: string, lanes: readonly string[]): Promise<readonly string[]> {
+  /** A head without a time gets one. @returns the lanes in which nothing waits */
+  async #promote(client: Pick<pg.ClientBase, 'query'>, webhookId: string, lanes: readonly string[]): Promise<readonly string[]> {
     const heads = await client.query<{ lane: string }>({
       name: 'promote',
       text: `
-        UPDATE slackchat_bridge.deliveries d SET next_attempt_at = coalesce(d.next_attempt_at, now())
-          FROM (SELECT l.lane, h.id FROM unnest($2::text[]) AS l(lane),
-                LATERAL (SELECT e.id FROM slackchat_bridge.deliveries e
-                          WHERE e.webhook_id = $1 AND e.lane = l.lane AND e.status = 'waiting'
-                          ORDER BY e.commit_lsn, e.seq LIMIT 1) h) head
-         WHERE d.id = head.id RETURNING d.lane`,
+        WITH head AS (
+          SELECT l.lane, h.id FROM unnest($2::text[]) AS l(lane),
+                 LATERAL (SELECT e.id FROM slackchat_bridge.deliveries e
+                           WHERE e.webhook_id = $1 AND e.lane = l.lane AND e.status = 'waiting'
+                           ORDER BY e.commit_lsn, e.seq LIMIT 1) h
+        ), promoted AS (
+          UPDATE slackchat_bridge.deliveries d SET next_attempt_at = now() FROM head WHERE d.id = head.id AND d.next_attempt_at IS NULL
+        )
+        SELECT lane FROM head`,
       values: [webhookId, lanes],
     });
     const waiting = new Set(heads.rows.map((row) => row.lane));

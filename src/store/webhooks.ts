@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { Webhook } from '../types.js';
 import { inTransaction } from './pool.js';
@@ -14,13 +15,17 @@ interface WebhookRow {
   readonly max_in_flight: string;
   readonly enabled: string;
   readonly verified: string;
+  readonly failure_noted: string;
 }
 
-const COLUMNS = 'id, endpoint, token, secret, chat_types, update_types, ordering, conflate, max_in_flight, enabled, verified';
+const COLUMNS = 'id, endpoint, token, secret, chat_types, update_types, ordering, conflate, max_in_flight, enabled, verified, last_error IS NOT NULL AS failure_noted';
 
-/** Marks a transaction as the bridge's own: in the WAL for the stream, in the session for the table's trigger. */
-const OWN_WRITE = `SELECT set_config('slackchat_bridge.own_write', 'on', true),
-                          pg_logical_emit_message(true, 'slackchat_bridge', '{"own":true}')`;
+/**
+ * Marks a transaction as the bridge's own: in the WAL for the stream, in the session for the table's
+ * trigger. The mark is this process's, because what another instance wrote is news to this one.
+ */
+export const OWN_MARK = JSON.stringify({ own: randomUUID() });
+const OWN_WRITE = `SELECT set_config('slackchat_bridge.own_write', 'on', true), pg_logical_emit_message(true, 'slackchat_bridge', '${OWN_MARK}')`;
 
 /** slackchat_bridge.webhooks. */
 export class WebhookStore {
@@ -100,5 +105,6 @@ function toWebhook(row: WebhookRow): Webhook {
     maxInFlight: Number(row.max_in_flight),
     enabled: row.enabled === 't',
     verified: row.verified === 't',
+    failureNoted: row.failure_noted === 't',
   };
 }

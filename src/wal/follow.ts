@@ -1,4 +1,5 @@
 import { errorCode, errorMessage, isConfigurationFault, PreconditionError, SlotBusyError, SlotLostError } from '../errors.js';
+import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Inbox } from './inbox.js';
 import type { Ledger } from './ledger.js';
@@ -19,6 +20,7 @@ export interface FollowHooks {
 
 const STANDBY_POLL_MS = 1_000;
 const BACKOFF_MAX_MS = 10_000;
+const SETTLED_MS = 10_000;
 
 /**
  * Keeps one stream from the slot going until the signal: connects, stands by while another instance
@@ -34,6 +36,8 @@ export class Follower {
   #stream: WalStream | null = null;
   #identity: SystemIdentity | null = null;
   #lastPid: number | null = null;
+  /** what the slot had confirmed when this process last took it over */
+  #ledAt: Lsn = 0n;
 
   constructor(options: StreamOptions, inbox: Inbox, ledger: Ledger, hooks: FollowHooks) {
     this.#options = options;
@@ -48,52 +52,83 @@ export class Follower {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
     for (let faults = 0; !signal.aborted; ) {
       const stream = new WalStream(this.#options, this.#inbox, this.#ledger);
+      const startedAt = performance.now();
       try {
-        const identity = await stream.connect();
-        const known = this.#identity;
-        const fresh = known === null || known.systemId !== identity.systemId || known.timeline !== identity.timeline;
-        // Before the start: what arrives from then on belongs to the new history.
-        if (fresh) this.#forget();
-        await stream.start();
-        this.#lastPid = stream.pid;
+        const { identity, fresh } = await this.#begin(stream);
+        if (signal.aborted) return;
         this.#stream = stream;
         await this.#hooks.leading(identity, fresh);
         // Only now: had it failed, the next try would have to begin afresh.
         this.#identity = identity;
-        faults = 0;
-        await Promise.race([stream.ended, aborted(signal)]);
+        if (fresh) this.#ledAt = identity.confirmed;
+        await Promise.race([stream.ended, aborted]);
         return;
       } catch (error) {
+        if (signal.aborted) return;
+        // A stream that breaks soon after it began is no success: the pause goes on growing.
+        const before = performance.now() - startedAt > SETTLED_MS ? 0 : faults;
+        faults = await this.#recover(error, before + 1, signal);
+      } finally {
         this.#stream = null;
         stream.destroy();
-        if (signal.aborted) return;
-        faults = await this.#recover(error, faults + 1, signal);
       }
     }
   }
 
+  async #begin(stream: WalStream): Promise<{ readonly identity: SystemIdentity; readonly fresh: boolean }> {
+    const callOff = stream.armDeadline();
+    try {
+      const identity = await Promise.race([stream.connect(), stream.ended]);
+      const fresh = this.#isFresh(identity);
+      // Before the start: what arrives from then on belongs to the new history.
+      if (fresh) this.#forget();
+      await stream.start();
+      this.#lastPid = stream.pid;
+      return { identity, fresh };
+    } catch (error) {
+      if (isConfigurationFault(error)) throw new PreconditionError(`the server refuses the replication connection: ${errorMessage(error)}${hint(error)}`);
+      throw error;
+    } finally {
+      callOff();
+    }
+  }
+
+  /**
+   * Another cluster or timeline; an older copy of this one; or a slot that someone else moved on, who
+   * has told what this process still holds and has changed what it knows.
+   */
+  #isFresh(identity: SystemIdentity): boolean {
+    const known = this.#identity;
+    if (known === null || known.systemId !== identity.systemId || known.timeline !== identity.timeline) return true;
+    if (identity.end < this.#inbox.newest) return true;
+    return identity.confirmed > this.#ledger.confirmed && identity.confirmed > this.#ledAt;
+  }
+
   /** @returns how many faults there were in a row, for the backoff */
   async #recover(error: unknown, faults: number, signal: AbortSignal): Promise<number> {
-    if (error instanceof SlotBusyError) {
-      await this.#standBy(error);
-      await delay(STANDBY_POLL_MS, signal);
-      return 0;
-    }
-    if (error instanceof SlotLostError) {
-      this.#forget();
-      this.#identity = null;
-      try {
-        await this.#hooks.slotLost(error);
+    let fault = error;
+    try {
+      if (error instanceof SlotBusyError) {
+        await this.#standBy(error);
+        await delay(STANDBY_POLL_MS, signal);
         return 0;
-      } catch (fault) {
-        return this.#recover(fault instanceof SlotLostError ? new PreconditionError(fault.message) : fault, faults, signal);
       }
+      if (error instanceof SlotLostError) {
+        await this.#hooks.slotLost(error);
+        this.#identity = null;
+        return faults;
+      }
+    } catch (second) {
+      fault = second;
     }
-    if (isConfigurationFault(error)) throw new PreconditionError(`the server refuses the replication connection: ${errorMessage(error)}${hint(error)}`);
-    if (error instanceof PreconditionError) throw error;
-    this.#hooks.faulted(errorMessage(error));
+    if (fault instanceof PreconditionError) throw fault;
+    this.#hooks.faulted(errorMessage(fault));
     await delay(Math.min(BACKOFF_MAX_MS, 100 * 2 ** Math.min(faults - 1, 10)) * (0.75 + Math.random() / 4), signal);
     return faults;
   }
@@ -115,11 +150,4 @@ export class Follower {
 
 function hint(error: unknown): string {
   return errorCode(error) === '42501' ? '; the role needs the REPLICATION attribute: ALTER ROLE … REPLICATION' : '';
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -1,3 +1,4 @@
+import type { Lsn } from '../lsn.js';
 import type { Transaction } from '../types.js';
 import type { Entry, Ledger } from './ledger.js';
 
@@ -25,6 +26,11 @@ export class Inbox {
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
+  }
+
+  /** The commit of the newest transaction that came. */
+  get newest(): Lsn {
+    return this.#takenCommit;
   }
 
   get bytes(): number {

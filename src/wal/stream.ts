@@ -2,7 +2,7 @@ import pg from 'pg';
 import { PgoutputPlugin } from 'pg-logical-replication';
 import type { Socket } from 'node:net';
 import { errorCode, errorMessage, SlotBusyError, SlotLostError, StreamError } from '../errors.js';
-import type { Lsn } from '../lsn.js';
+import { parseLsn, type Lsn } from '../lsn.js';
 import { Decoder, type WatchedTable } from './decoder.js';
 import type { Inbox } from './inbox.js';
 import type { Ledger } from './ledger.js';
@@ -14,6 +14,9 @@ import { TransactionAssembler } from './transactions.js';
  * walsender), so this interval bounds that stall as well.
  */
 const STATUS_INTERVAL_MS = 75;
+const LATE_TICK_MS = 1_000;
+/** From connecting to the stream's start: a network that goes silent in between is noticed by nothing else. */
+const START_DEADLINE_MS = 15_000;
 
 export interface StreamOptions {
   readonly connection: pg.ClientConfig;
@@ -25,9 +28,14 @@ export interface StreamOptions {
   readonly inboxBytes: number;
 }
 
+/** Where the server stands, to tell whether it is still the history that is known here. */
 export interface SystemIdentity {
   readonly systemId: string;
   readonly timeline: string;
+  /** the end of its WAL */
+  readonly end: Lsn;
+  /** what the slot has confirmed; 0 when there is no slot */
+  readonly confirmed: Lsn;
 }
 
 /** pg's connection under the client: its copy-both half is not in the public types. */
@@ -58,6 +66,7 @@ export class WalStream {
   #timer: NodeJS.Timeout | null = null;
   #received: Lsn = 0n;
   #reported: Lsn = 0n;
+  #tickedAt = 0;
   #paused = false;
   #closing = false;
   #broken = false;
@@ -106,10 +115,13 @@ export class WalStream {
       "SELECT setting AS ms FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'",
     );
     this.#liveness = new Liveness(livenessTiming(Number(timeout.rows[0]?.ms ?? 0)), performance.now());
-    const system = await this.#client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM');
+    const slot = await this.#client.query<{ lsn: string | null }>(
+      `SELECT confirmed_flush_lsn::text AS lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = '${this.#options.slot}'`,
+    );
+    const system = await this.#client.query<{ systemid: string; timeline: number; xlogpos: string }>('IDENTIFY_SYSTEM');
     const row = system.rows[0];
     if (row === undefined) throw new StreamError('IDENTIFY_SYSTEM gave no row');
-    return { systemId: row.systemid, timeline: String(row.timeline) };
+    return { systemId: row.systemid, timeline: String(row.timeline), end: parseLsn(row.xlogpos), confirmed: parseLsn(slot.rows[0]?.lsn ?? '0/0') };
   }
 
   /**
@@ -131,7 +143,16 @@ export class WalStream {
     );
     query.catch((error: unknown) => this.#end(error instanceof Error ? error : new StreamError(String(error))));
     await Promise.race([started, query, this.ended]);
+    this.#tickedAt = performance.now();
     this.#timer = setInterval(() => this.#tick(), STATUS_INTERVAL_MS);
+  }
+
+  /** Ends the connection if it has not started streaming in time. @returns a function that calls it off */
+  armDeadline(): () => void {
+    const timer = setTimeout(() => {
+      this.#end(new StreamError(`no replication stream within ${START_DEADLINE_MS} ms`));
+    }, START_DEADLINE_MS);
+    return () => clearTimeout(timer);
   }
 
   /** Reports what is settled one last time and ends the connection in order, so that the slot is free at once. */
@@ -158,6 +179,11 @@ export class WalStream {
     // The promise of end() waits for the query in progress, which a stream never finishes.
     this.#client.end().catch(() => undefined);
     await closed;
+  }
+
+  /** Ends the stream with this fault. */
+  interrupt(error: StreamError): void {
+    this.#end(error);
   }
 
   /** Breaks the connection without a word. */
@@ -195,7 +221,11 @@ export class WalStream {
   }
 
   #tick(): void {
-    const verdict = this.#liveness.check(performance.now(), !this.#paused);
+    const now = performance.now();
+    // After a stop of the process the server's answer may lie unread in the socket: it is not silent for that.
+    if (now - this.#tickedAt > LATE_TICK_MS) this.#liveness.heard(now);
+    this.#tickedAt = now;
+    const verdict = this.#liveness.check(now, !this.#paused);
     if (verdict === 'dead') {
       this.#end(new StreamError('the server has been silent for longer than wal_sender_timeout'));
       return;

@@ -5,6 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { closedGate } from '../support/gate.js';
 import { createScene, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
 import { startBridge } from '../support/process.js';
+import { startReceiver } from '../support/receiver.js';
 import { startProxy } from '../support/tcp-proxy.js';
 
 const say = async ({ db, chat }: Scene, text: string): Promise<number> => insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text });
@@ -120,4 +121,41 @@ test('a lost slot is made anew, and every channel is announced; with ON_SLOT_LOS
   await resyncing.waitReady();
   const [got] = await hook.waitForNotifications(1);
   expect(got?.body).toEqual({ token: 'test-token', type: 'update_notification', channel: chat.channelId, chat_type: 'default' });
+});
+
+test('a commit that waits for a synchronous standby is neither told nor acted on before it is visible', async () => {
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const scene = await runningScene({ serverUrl: server.url() });
+  const { db, hook } = scene;
+  const other = await startReceiver();
+  onTestFinished(async () => other.close());
+  const standby = async (name: string): Promise<void> => {
+    await db.query(`ALTER SYSTEM SET synchronous_standby_names = '${name}'`);
+    await db.query('SELECT pg_reload_conf()');
+    await eventually(async () => expect(await db.query('SHOW synchronous_standby_names')).toEqual([{ synchronous_standby_names: name }]));
+  };
+  await standby('nobody');
+  const said = say(scene, 'not visible yet');
+  const registered = db.query('INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ($1)', [other.url]);
+  // Both are in the WAL and streamed, and neither commit has returned.
+  await eventually(async () => {
+    const [row] = await db.query<{ n: number; sent: boolean }>(
+      "SELECT (SELECT count(*)::int FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS n, (SELECT bool_and(sent_lsn >= pg_current_wal_lsn()) FROM pg_stat_replication) AS sent",
+    );
+    expect(row).toEqual({ n: 2, sent: true });
+  });
+  // The bridge has them, and asks again and again whether they are visible.
+  const asked = new Set<string>();
+  await eventually(async () => {
+    const rows = await db.query<{ at: string }>("SELECT query_start::text AS at FROM pg_stat_activity WHERE application_name = 'slackchat-bridge' AND query LIKE '%pg_visible_in_snapshot%'");
+    for (const { at } of rows) asked.add(at);
+    expect(asked.size).toBeGreaterThan(3);
+  });
+  expect(hook.notifications).toEqual([]);
+  expect(other.requests).toEqual([]);
+  await standby('');
+  await Promise.all([said, registered]);
+  await hook.waitFor(({ body }) => body.message?.content === 'not visible yet');
+  await other.waitFor(({ body }) => body.type === 'url_verification');
 });

@@ -21,7 +21,7 @@ const allTables = (over: Partial<TableState> = {}): Map<Entity, TableState> => n
 
 /** A database with the chat and nothing of the bridge. */
 const fresh = (over: Partial<DatabaseState> = {}): DatabaseState => ({
-  serverVersion: 180_004, walLevel: 'logical', database: 'chat', schemaExists: false, applied: [], functionsDigest: null, meta: new Map(), tables: allTables(), published: null, slot: null, scripts, ...over,
+  serverVersion: 180_004, walLevel: 'logical', database: 'chat', schemaExists: false, applied: [], functionsDigest: null, meta: new Map(), tables: allTables(), publishesAll: true, published: null, slot: null, scripts, ...over,
 })
 const slot = { plugin: 'pgoutput', database: 'chat', active: false, activePid: null, walStatus: 'reserved' }
 /** After a setup. */

@@ -93,7 +93,7 @@ describe('what follows a failure', () => {
   })
 })
 
-const fail = (breaker: Breaker, lane: string, now = 0): boolean => breaker.failed(lane, now, 0, null)
+const fail = (breaker: Breaker, lane: string, now = 0): boolean => breaker.failed(lane, true, now, 0, null)
 function opened(): Breaker {
   const breaker = new Breaker(timing)
   for (const lane of ['a', 'b', 'c', 'd', 'e']) fail(breaker, lane)
@@ -140,7 +140,7 @@ describe('the breaker', () => {
     expect(breaker.probeAt).toBe(3_000)
     fail(breaker, 'z', 3_000)
     expect(breaker.probeAt).toBe(7_000)
-    breaker.failed('z', 7_000, 0, 60_000)
+    breaker.failed('z', true, 7_000, 0, 60_000)
     expect(breaker.probeAt).toBe(67_000)
     fail(breaker, 'z', 67_000)
     expect(breaker.probeAt).toBe(67_000 + 16_000)
@@ -148,7 +148,7 @@ describe('the breaker', () => {
 
   test('heeds the time that the receiver asks for when it opens', () => {
     const breaker = new Breaker(timing)
-    for (const lane of ['a', 'b', 'c', 'd', 'e']) breaker.failed(lane, 100, 0, 30_000)
+    for (const lane of ['a', 'b', 'c', 'd', 'e']) breaker.failed(lane, true, 100, 0, 30_000)
     expect(breaker.probeAt).toBe(30_100)
   })
 

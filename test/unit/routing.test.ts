@@ -5,7 +5,7 @@ import { echoes } from '../../src/deliver/verify.js'
 import type { Notification, Webhook } from '../../src/types.js'
 
 const webhook = (over: Partial<Webhook> = {}): Webhook => ({
-  id: '1', endpoint: 'http://localhost/', token: null, secret: null, chatTypes: null, updateTypes: null, ordering: 'message', conflate: false, maxInFlight: 64, enabled: true, verified: true, ...over,
+  id: '1', endpoint: 'http://localhost/', token: null, secret: null, chatTypes: null, updateTypes: null, ordering: 'message', conflate: false, maxInFlight: 64, enabled: true, verified: true, failureNoted: false, ...over,
 })
 const about = (over: Partial<Notification> = {}): Notification => ({
   id: 'n', lsn: 1n, seq: 0, committedAt: 0, channelId: 'c1', messageId: 'm1', chatType: 'default', updateType: 'message_created', webhookId: null, body: '{}', ...over,
@@ -21,7 +21,8 @@ describe('an endpoint wants', () => {
     const picky = webhook({ chatTypes: ['default', 'other'] })
     expect(wants(picky, about())).toBe(true)
     expect(wants(picky, about({ chatType: 'third' }))).toBe(false)
-    expect(wants(picky, about({ chatType: null }))).toBe(false)
+    // not known any more: rather told too much than lost
+    expect(wants(picky, about({ chatType: null }))).toBe(true)
     expect(wants(picky, about({ chatType: 'third', updateType: null }))).toBe(false)
     expect(wants(webhook({ chatTypes: [] }), about())).toBe(false)
   })
