@@ -289,9 +289,12 @@ export class Backlog {
     if (this.#due.length > 0) this.#host.onDue();
     if (probing) await this.#expire();
     if (rows.length >= room || this.#draining) return;
-    const next = await this.#parking.nextDueAt(this.#webhookId, this.#except());
-    // Nothing has a time although something waits: rows were changed by hand, or little is left.
-    if (this.#lanes === null || next === null) await this.#nameLanes(wakes);
+    let next = await this.#parking.nextDueAt(this.#webhookId, this.#except());
+    if (this.#lanes === null || next === null) {
+      await this.#nameLanes(wakes);
+      // Nothing had a time although something waits: a head was removed by hand, and the next has one now.
+      next ??= await this.#parking.nextDueAt(this.#webhookId, this.#except());
+    }
     if (wakes !== this.#wakes) return;
     this.#pumpAt = Math.max(next ?? now + 60_000, Date.now() + PUMP_FLOOR_MS);
     this.#setTimer(this.#pumpAt);
