@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import type { PostgresServer } from '../src/demo/postgres.js';
+import { BridgeProcess } from './bridge-process.js';
+import { Journal } from './journal.js';
+import { Receiver } from './receiver.js';
+import { Sessions } from './replay.js';
+
+const SETTLED_MS = 30_000;
+const POLL_MS = 10;
+
+export interface StageOptions {
+  readonly server: PostgresServer;
+  /** the database with the application's tables that others are copied from */
+  readonly template: string;
+  readonly initialSql: readonly string[];
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** What one scenario plays on: a database of its own, a receiver, the bridge, the application's sessions. */
+export class Stage {
+  readonly receiver: Receiver;
+  readonly sessions: Sessions;
+  readonly journal: Journal;
+  /** of the runner itself */
+  readonly client: Client;
+  readonly bridge: BridgeProcess;
+  readonly #admin: Client;
+  readonly #name: string;
+
+  private constructor(parts: { receiver: Receiver; sessions: Sessions; journal: Journal; client: Client; bridge: BridgeProcess; admin: Client; name: string }) {
+    ({ receiver: this.receiver, sessions: this.sessions, journal: this.journal, client: this.client, bridge: this.bridge, admin: this.#admin, name: this.#name } = parts);
+  }
+
+  static async open({ server, template, initialSql, settings }: StageOptions): Promise<Stage> {
+    const name = `conformance_${randomBytes(5).toString('hex')}`;
+    const admin = await connect(server.url());
+    await admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+    const client = await connect(server.url(name));
+    for (const sql of initialSql) await client.query(sql);
+    const bridge = new BridgeProcess({ DATABASE_URL: server.url(name), SLOT_NAME: name, ADMIN_PORT: '0', RETRY_BASE_MS: '20', ...settings });
+    const journal = new Journal(client, `${name}_journal`);
+    const stage = new Stage({ receiver: await Receiver.listen(), sessions: new Sessions(server.url(name)), journal, client, bridge, admin, name });
+    try {
+      await bridge.ready();
+      await journal.begin();
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
+    return stage;
+  }
+
+  /**
+   * Until the bridge has confirmed everything that is committed by now and nothing waits for a retry: then
+   * everything has been delivered.
+   */
+  async settled(): Promise<void> {
+    // A commit of ours, which the server writes out at once; after a rollback it would take its time.
+    await this.client.query("SELECT pg_logical_emit_message(true, 'conformance', 'here')");
+    const { rows } = await this.client.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+    for (const deadline = Date.now() + SETTLED_MS; Date.now() < deadline && !this.bridge.ended; await delay(POLL_MS)) {
+      const { rows: found } = await this.client.query<{ done: boolean }>(
+        `SELECT confirmed_flush_lsn >= $2::pg_lsn AND NOT EXISTS (SELECT FROM slackchat_bridge.deliveries WHERE status = 'waiting') AS done
+           FROM pg_replication_slots WHERE slot_name = $1`,
+        [this.#name, rows[0]?.lsn],
+      );
+      if (found[0]?.done === true) return;
+    }
+    throw new Error(`the bridge did not confirm a step within ${SETTLED_MS / 1000} s. Its output ends with:\n${this.bridge.tail}`);
+  }
+
+  /** Exactly these paths of the receiver are endpoints, and verified. */
+  async register(paths: ReadonlySet<string>): Promise<void> {
+    const endpoints = [...paths].map((path) => `${this.receiver.origin}${path}`);
+    const { rowCount: gone } = await this.client.query('DELETE FROM slackchat_bridge.webhooks WHERE endpoint <> ALL ($1)', [endpoints]);
+    const { rowCount: added } = await this.client.query('INSERT INTO slackchat_bridge.webhooks (endpoint) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING', [endpoints]);
+    if (gone === 0 && added === 0) return;
+    for (const deadline = Date.now() + SETTLED_MS; Date.now() < deadline; await delay(POLL_MS)) {
+      const { rows } = await this.client.query('SELECT FROM slackchat_bridge.webhooks WHERE NOT verified');
+      if (rows.length === 0) return this.settled();
+    }
+    throw new Error(`the bridge did not verify its endpoints within ${SETTLED_MS / 1000} s. Its output ends with:\n${this.bridge.tail}`);
+  }
+
+  async close(): Promise<void> {
+    await this.bridge.stop();
+    await this.receiver.close();
+    await this.sessions.close();
+    await this.client.end();
+    await this.#admin.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1', [this.#name]);
+    await this.#admin.query(`DROP DATABASE ${this.#name} WITH (FORCE)`);
+    await this.#admin.end();
+  }
+}
+
+export async function connect(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
