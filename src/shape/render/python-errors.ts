@@ -1,0 +1,12 @@
+/** What Python would raise: its class and its message. The application refuses the save then. */
+export class PythonError extends Error {
+  readonly type: string;
+
+  constructor(type: string, message: string) {
+    super(`${type}: ${message}`);
+    this.type = type;
+  }
+}
+
+/** Python would go on; the bridge does not: it would take too long or too much memory, or differ from run to run. */
+export class LimitError extends Error {}
