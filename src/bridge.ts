@@ -9,6 +9,7 @@ import { errorMessage, PreconditionError, StreamError, type SlotLostError } from
 import type { Logger } from './log.js';
 import { slackchatMapping } from './mapping.js';
 import { Metrics } from './metrics.js';
+import { SaidOnce } from './said-once.js';
 import { Observer } from './observer.js';
 import { endpointEvents, registryEvents } from './reports.js';
 import { inspect, type Names } from './setup/inspect.js';
@@ -49,6 +50,7 @@ export class Bridge {
   readonly #registry: Registry;
   readonly #observer: Observer;
   readonly #follower: Follower;
+  readonly #said = new SaidOnce(1_000);
   #systemId = '';
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
@@ -59,7 +61,7 @@ export class Bridge {
     this.#names = names;
     this.#pool = pool;
     this.#source = source;
-    this.#directory = new Directory((entity, ids) => source.lookup(entity, ids), DIRECTORY_LIMIT);
+    this.#directory = new Directory((entity, ids) => source.lookup(entity, ids), (ids) => source.templates(ids), DIRECTORY_LIMIT);
     const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
     const timing = { baseMs: config.RETRY_BASE_MS, maxMs: config.RETRY_MAX_MS, maxAgeMs: config.RETRY_MAX_AGE_MS };
     const request = { egress, timeoutMs: config.REQUEST_TIMEOUT_MS, token: config.WEBHOOK_VERIFICATION_TOKEN, userAgent: USER_AGENT };
@@ -116,6 +118,8 @@ export class Bridge {
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       onAnomaly: (kind, detail) => {
         this.#metrics.anomalies.inc({ kind });
+        // A template in error is said once, not with every message.
+        if (kind === 'template_error' && !this.#said.add(JSON.stringify(detail))) return;
         this.#log.warn({ kind, ...detail }, ANOMALIES[kind]);
       },
     });
@@ -350,6 +354,7 @@ export class Bridge {
 
 const ANOMALIES = {
   no_old_row: 'the WAL does not show what a deleted message was: its table lost its replica identity; run slackchat-bridge setup',
+  template_error: 'a custom content template is in error and leaves texts as they are',
   unknown_channel: 'a message\'s channel or chat type is not in the database any more: its chat type is sent as null',
 } as const;
 

@@ -55,8 +55,14 @@ const LAYOUT: readonly Layout[] = [
   { entity: 'kwarg', name: 'keywordargument', columns: ['id', 'key', 'value', 'message_id'], oldRow: ['id', 'message_id'] },
   { entity: 'user', name: 'user', columns: ['id', 'api_id'], oldRow: ['id', 'api_id'] },
   { entity: 'channel', name: 'channel', columns: ['id', 'chat_type_id'], oldRow: ['id', 'chat_type_id'] },
-  { entity: 'chatType', name: 'chattype', columns: ['id', 'name'], oldRow: ['id', 'name'] },
+  { entity: 'chatType', name: 'chattype', columns: ['id', 'name', 'render_to_html'], oldRow: ['id', 'name'] },
   { entity: 'argument', name: 'argument', columns: ['id', 'name'], oldRow: ['id', 'name'] },
+  {
+    entity: 'template',
+    name: 'customcontenttemplate',
+    columns: ['id', 'chat_type_id', 'search_string', 'content_template', 'argument_template', 'attachment_template', 'kwarg_template'],
+    oldRow: ['id'],
+  },
 ];
 
 /** The application's own names under a schema and a table prefix. */

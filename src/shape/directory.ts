@@ -1,4 +1,5 @@
 import type { Entity, Row, Transaction } from '../types.js';
+import { TextRenderer } from './render/text.js';
 
 export const DIRECTORY_ENTITIES = ['user', 'channel', 'chatType', 'argument'] as const satisfies readonly Entity[];
 export type DirectoryEntity = (typeof DIRECTORY_ENTITIES)[number];
@@ -7,12 +8,15 @@ export type DirectoryEntity = (typeof DIRECTORY_ENTITIES)[number];
 const KEPT: Readonly<Record<DirectoryEntity, readonly string[]>> = {
   user: ['api_id'],
   channel: ['chat_type_id'],
-  chatType: ['name'],
+  chatType: ['name', 'render_to_html'],
   argument: ['name'],
 };
 
 /** The rows of these ids, as the database has them now; those that are not there are left out. */
 export type Lookup = (entity: DirectoryEntity, ids: readonly string[]) => Promise<readonly Row[]>;
+
+/** All custom content templates of these chat types, ordered by id. */
+export type TemplateLookup = (chatTypeIds: readonly string[]) => Promise<readonly Row[]>;
 
 /**
  * Users, channels, chat types and arguments by id: a bounded cache, kept true by the stream. Deleted
@@ -21,7 +25,10 @@ export type Lookup = (entity: DirectoryEntity, ids: readonly string[]) => Promis
  */
 export class Directory {
   readonly #lookup: Lookup;
+  readonly #lookupTemplates: TemplateLookup;
   readonly #limit: number;
+  /** by chat type; forgotten whenever a template is written, and read again when next needed */
+  readonly #renderers = new Map<string, TextRenderer>();
   readonly #rows: Readonly<Record<DirectoryEntity, Map<string, Row>>> = {
     user: new Map(),
     channel: new Map(),
@@ -30,14 +37,16 @@ export class Directory {
   };
 
   /** @param limit rows kept of each entity */
-  constructor(lookup: Lookup, limit: number) {
+  constructor(lookup: Lookup, lookupTemplates: TemplateLookup, limit: number) {
     this.#lookup = lookup;
+    this.#lookupTemplates = lookupTemplates;
     this.#limit = limit;
   }
 
   /** Takes over what a transaction wrote. A deleted row is remembered if it was not known. */
   apply(transaction: Transaction): void {
     for (const change of transaction.changes) {
+      if (change.kind === 'truncate' ? change.entities.includes('template') : change.kind === 'row' && change.entity === 'template') this.#renderers.clear();
       if (change.kind !== 'row' || !isDirectoryEntity(change.entity)) continue;
       const row = change.after ?? change.before;
       const id = row?.['id'];
@@ -49,6 +58,7 @@ export class Directory {
   /** The stream was not followed for a while: what is known may be out of date. */
   clear(): void {
     for (const rows of Object.values(this.#rows)) rows.clear();
+    this.#renderers.clear();
   }
 
   put(entity: DirectoryEntity, row: Row): void {
@@ -58,6 +68,7 @@ export class Directory {
     const kept = Object.fromEntries(KEPT[entity].map((column) => [column, row[column] ?? null]));
     rows.delete(id);
     rows.set(id, kept);
+    if (entity === 'chatType') this.#renderers.delete(id);
     if (rows.size > this.#limit) {
       for (const oldest of rows.keys()) {
         rows.delete(oldest);
@@ -73,12 +84,24 @@ export class Directory {
     for (const row of await this.#lookup(entity, missing)) this.put(entity, row);
   }
 
-  /** Also loads the chat types of the channels. */
+  /** Also loads the chat types of the channels, with their templates. */
   async ensureChannels(ids: Iterable<string>): Promise<void> {
     const channels = [...ids];
     await this.ensure('channel', channels);
-    const chatTypes = channels.map((id) => this.#rows.channel.get(id)?.['chat_type_id']);
-    await this.ensure('chatType', chatTypes.filter((id) => typeof id === 'string'));
+    const chatTypes = new Set(channels.map((id) => this.#rows.channel.get(id)?.['chat_type_id']).filter((id) => typeof id === 'string'));
+    await this.ensure('chatType', chatTypes);
+    const missing = [...chatTypes].filter((id) => !this.#renderers.has(id));
+    if (missing.length === 0) return;
+    const templates = await this.#lookupTemplates(missing);
+    for (const id of missing) {
+      const toHtml = this.#rows.chatType.get(id)?.['render_to_html'] ?? '';
+      this.#renderers.set(id, new TextRenderer(templates.filter((row) => row['chat_type_id'] === id), toHtml.startsWith('t')));
+    }
+  }
+
+  /** What the channel's chat type makes of texts; null when it is not known. */
+  renderer(channelId: string): TextRenderer | null {
+    return this.#renderers.get(this.#rows.channel.get(channelId)?.['chat_type_id'] ?? '') ?? null;
   }
 
   /** The user's `api_id`; null when there is no such user. */

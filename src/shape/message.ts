@@ -9,13 +9,19 @@ export interface Names {
   argument(id: string): string | null;
 }
 
-export type SerializedMessage = Readonly<Record<string, unknown>>;
+/** What the chat type makes of the message's text. Values are JSON text, so that every digit stays. */
+export interface RenderedText {
+  readonly content: string;
+  readonly args: readonly string[];
+  readonly kwargs: ReadonlyMap<string, string>;
+  readonly attachment: string | null;
+}
 
 /**
- * A message as the application serializes it: keys in its order, empty ones left out.
+ * A message as the application serializes it, as JSON text: keys in its order, empty ones left out.
  * Children come ordered by id.
  */
-export function serializeMessage(row: Row, children: Children, names: Names): SerializedMessage {
+export function serializeMessage(row: Row, children: Children, names: Names, rendered: RenderedText): string {
   const reactions: unknown[] = [];
   const args: string[] = [];
   for (const reaction of children.reaction) {
@@ -30,21 +36,23 @@ export function serializeMessage(row: Row, children: Children, names: Names): Se
       });
     }
   }
-  const attachments = children.attachment.map(serializeAttachment);
-  // fromEntries, because a key may be called __proto__; of several with one key the last wins.
-  const kwargs = Object.fromEntries(children.kwarg.map((kwarg) => [kwarg['key'] ?? '', kwarg['value'] ?? '']));
+  // Later templates' arguments come first.
+  args.push(...rendered.args);
+  const attachments = children.attachment.map((attachment) => JSON.stringify(serializeAttachment(attachment)));
+  if (rendered.attachment !== null) attachments.push(rendered.attachment);
+  // Those of the thread win over the templates', and of several with one key the last.
+  const kwargs = new Map(rendered.kwargs);
+  for (const kwarg of children.kwarg) kwargs.set(kwarg['key'] ?? '', JSON.stringify(kwarg['value'] ?? ''));
 
   const user = names.user(row['user_id'] ?? '');
-  const content = row['text'] ?? '';
-  return {
-    timestamp: isoTimestamp(row['timestamp'] ?? ''),
-    ...(user === null || user === '' ? {} : { user }),
-    ...(content === '' ? {} : { content }),
-    ...(reactions.length === 0 ? {} : { reactions }),
-    ...(attachments.length === 0 ? {} : { attachments }),
-    ...(args.length === 0 ? {} : { args }),
-    ...(children.kwarg.length === 0 ? {} : { kwargs }),
-  };
+  const parts = [`"timestamp":${JSON.stringify(isoTimestamp(row['timestamp'] ?? ''))}`];
+  if (user !== null && user !== '') parts.push(`"user":${JSON.stringify(user)}`);
+  if (rendered.content !== '') parts.push(`"content":${JSON.stringify(rendered.content)}`);
+  if (reactions.length > 0) parts.push(`"reactions":${JSON.stringify(reactions)}`);
+  if (attachments.length > 0) parts.push(`"attachments":[${attachments.join(',')}]`);
+  if (args.length > 0) parts.push(`"args":${JSON.stringify(args)}`);
+  if (kwargs.size > 0) parts.push(`"kwargs":{${Array.from(kwargs, ([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`);
+  return `{${parts.join(',')}}`;
 }
 
 /** Keys without a value are left out: null, '' and 0. */

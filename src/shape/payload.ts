@@ -1,6 +1,5 @@
 import type { Lsn } from '../lsn.js';
 import type { Notification, UpdateType } from '../types.js';
-import type { SerializedMessage } from './message.js';
 
 export type ChannelIdFormat = 'uuid' | 'hex';
 
@@ -29,7 +28,8 @@ export function messageNotification(
     readonly chatType: string | null;
     readonly messageId: string;
     readonly updateType: UpdateType;
-    readonly message: SerializedMessage;
+    /** JSON text */
+    readonly message: string;
   },
 ): Notification {
   const { channelId, chatType, messageId, updateType, message } = about;
@@ -43,13 +43,9 @@ export function messageNotification(
     chatType,
     updateType,
     webhookId: null,
-    body: JSON.stringify({
-      type: 'update_notification',
-      channel: spell(channelId, format),
-      chat_type: chatType,
-      update_type: updateType,
-      message,
-    }),
+    body:
+      `{"type":"update_notification","channel":${JSON.stringify(spell(channelId, format))},"chat_type":${JSON.stringify(chatType)},` +
+      `"update_type":"${updateType}","message":${message}}`,
   };
 }
 

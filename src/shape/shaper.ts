@@ -18,6 +18,7 @@ const RECENT_CHARACTERS = 2_000_000;
 /** Messages by id. */
 type Snapshot = ReadonlyMap<string, StoredMessage>;
 
+const NO_KWARGS: ReadonlyMap<string, string> = new Map();
 const NOTHING_READ: Snapshot = new Map();
 
 export interface ShapeSource {
@@ -37,7 +38,7 @@ export interface ShapeOptions {
   readonly settleMs: number;
   readonly channelIdFormat: ChannelIdFormat;
   /** something that a person should know about: said once per kind by the caller */
-  readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel', detail: Readonly<Record<string, unknown>>) => void;
+  readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel' | 'template_error', detail: Readonly<Record<string, unknown>>) => void;
 }
 
 interface Work<E> {
@@ -244,7 +245,11 @@ export class Shaper<E> {
     }
     const chatType = this.#directory.chatType(channelId);
     if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
-    const message = serializeMessage(row, children, this.#directory);
+    const text = row['text'] ?? '';
+    const renderer = this.#directory.renderer(channelId);
+    const rendered = renderer?.render(text) ?? { content: text, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
+    for (const problem of [...(renderer?.problems ?? []), ...rendered.problems]) this.#options.onAnomaly('template_error', { ...problem });
+    const message = serializeMessage(row, children, this.#directory, rendered);
     const about = { channelId, chatType, messageId, updateType, message };
     outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options.channelIdFormat, about) });
   }

@@ -64,6 +64,19 @@ export class Source {
     return result.rows;
   }
 
+  /** The custom content templates of these chat types, in the order of their ids. */
+  async templates(chatTypeIds: readonly string[]): Promise<readonly Row[]> {
+    const table = this.#table('template');
+    const chatType = quoteIdent(table.columns['chat_type_id'] ?? 'chat_type_id');
+    const type = this.#layout.idTypes.get('chatType') ?? 'text';
+    const result = await this.#query<Row>(
+      'templates',
+      `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${chatType} = ANY ($1::text[]::${type}[]) ORDER BY ${quoteIdent(table.columns['id'] ?? 'id')}`,
+      [chatTypeIds],
+    );
+    return result.rows;
+  }
+
   /** The newest rows first loaded, for a start without a query per message. */
   async newest(entity: Entity, limit: number): Promise<readonly Row[]> {
     const table = this.#table(entity);

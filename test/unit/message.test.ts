@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { NO_CHILDREN } from '../../src/shape/coalesce.js'
-import { serializeMessage, type Names } from '../../src/shape/message.js'
+import { z } from 'zod'
+import { NO_CHILDREN, type Children } from '../../src/shape/coalesce.js'
+import { serializeMessage, type Names, type RenderedText } from '../../src/shape/message.js'
 import type { Row } from '../../src/types.js'
 import { attachment, kwarg, message, reaction } from './changes.js'
 
@@ -10,6 +11,11 @@ const names: Names = {
   argument: id => ({ a1: 'first', a2: 'second' })[id] ?? null,
 }
 
+const serialized = (row: Row, children: Children, more: Partial<RenderedText> = {}): string =>
+  serializeMessage(row, children, names, { content: row['text'] ?? '', args: [], kwargs: new Map(), attachment: null, ...more })
+
+const parsed = (row: Row, children: Children): Readonly<Record<string, unknown>> => z.record(z.string(), z.unknown()).parse(JSON.parse(serialized(row, children)))
+
 test('a message has its keys in the order of the application', () => {
   const row = message('1')
   const children = {
@@ -17,7 +23,7 @@ test('a message has its keys in the order of the application', () => {
     attachment: [attachment('20', '1')],
     kwarg: [kwarg('30', '1')],
   }
-  expect(JSON.stringify(serializeMessage(row, children, names))).toBe(
+  expect(serialized(row, children)).toBe(
     '{"timestamp":"2018-10-16T17:23:49.000100Z","user":"USER1","content":"text 1",' +
     '"reactions":[{"timestamp":"2018-10-16T17:24:00Z","reaction":"heart","user":"USER1"}],' +
     '"attachments":[{"title":"a title"}],"args":["first"],"kwargs":{"k":"v"}}',
@@ -25,34 +31,34 @@ test('a message has its keys in the order of the application', () => {
 })
 
 test('what is empty is left out', () => {
-  expect(Object.keys(serializeMessage(message('1', { text: '' }), NO_CHILDREN, names))).toEqual(['timestamp', 'user'])
-  expect(Object.keys(serializeMessage(message('1', { user_id: 'u3' }), NO_CHILDREN, names))).toEqual(['timestamp', 'content'])
-  expect(Object.keys(serializeMessage(message('1', { user_id: 'nobody', text: '' }), NO_CHILDREN, names))).toEqual(['timestamp'])
+  expect(Object.keys((parsed(message('1', { text: '' }), NO_CHILDREN)))).toEqual(['timestamp', 'user'])
+  expect(Object.keys((parsed(message('1', { user_id: 'u3' }), NO_CHILDREN)))).toEqual(['timestamp', 'content'])
+  expect(Object.keys((parsed(message('1', { user_id: 'nobody', text: '' }), NO_CHILDREN)))).toEqual(['timestamp'])
 })
 
 test.each([' ', '0', '\n', 'false', 'null', '<b>&amp;</b>', '\u2028'])('a text of %j stays as it is', text => {
-  expect(serializeMessage(message('1', { text }), NO_CHILDREN, names)['content']).toBe(text)
+  expect((parsed(message('1', { text }), NO_CHILDREN))['content']).toBe(text)
 })
 
 describe('reactions', () => {
   test('without an argument are listed in full, empty or not', () => {
     const list = [reaction('10', '1', { reaction: '', user_id: 'nobody' }), reaction('11', '1', { user_id: 'u2', timestamp: '2018-10-16 19:24:00.5+02' })]
-    expect(JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, reaction: list }, names)['reactions'])).toBe(
+    expect(JSON.stringify((parsed(message('1'), { ...NO_CHILDREN, reaction: list }))['reactions'])).toBe(
       '[{"timestamp":"2018-10-16T17:24:00Z","reaction":"","user":null},{"timestamp":"2018-10-16T19:24:00.500000+02:00","reaction":"heart","user":"USER2"}]',
     )
   })
 
   test('with an argument are its name, one for each, and are not listed', () => {
     const list = ['a2', 'a1', 'a2'].map((argument_id, index) => reaction(String(index), '1', { argument_id }))
-    const serialized = serializeMessage(message('1'), { ...NO_CHILDREN, reaction: list }, names)
-    expect(serialized['args']).toEqual(['second', 'first', 'second'])
-    expect(Object.keys(serialized)).not.toContain('reactions')
+    const got = (parsed(message('1'), { ...NO_CHILDREN, reaction: list }))
+    expect(got['args']).toEqual(['second', 'first', 'second'])
+    expect(Object.keys(got)).not.toContain('reactions')
   })
 })
 
 /** What a receiver gets of one attachment with these columns. */
 function serialize(over: Row): string {
-  return JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, attachment: [attachment('20', '1', over)] }, names)['attachments'])
+  return JSON.stringify((parsed(message('1'), { ...NO_CHILDREN, attachment: [attachment('20', '1', over)] }))['attachments'])
 }
 
 describe('attachments', () => {
@@ -79,7 +85,7 @@ describe('attachments', () => {
 /** What a receiver reads of kwargs with these keys and values. */
 function serializeKwargs(...pairs: readonly (readonly [string, string])[]): unknown {
   const rows = pairs.map(([key, value], index) => kwarg(String(index), '1', { key, value }))
-  return JSON.parse(JSON.stringify(serializeMessage(message('1'), { ...NO_CHILDREN, kwarg: rows }, names)['kwargs']))
+  return JSON.parse(JSON.stringify((parsed(message('1'), { ...NO_CHILDREN, kwarg: rows }))['kwargs']))
 }
 
 describe('kwargs', () => {
@@ -99,4 +105,12 @@ describe('kwargs', () => {
       expect(found).toEqual(new Map(pairs))
     }), { examples: [[[['__proto__', 'x']]]] })
   })
+})
+
+test('what templates make of the text: their arguments after the reactions\', thread kwargs over theirs, their attachment last, every digit kept', () => {
+  const children = { reaction: [reaction('10', '1', { argument_id: 'a1' })], attachment: [attachment('20', '1')], kwarg: [kwarg('30', '1', { key: 'k', value: 'thread' })] }
+  const rendered = { content: '<p>text</p>', args: ['template'], kwargs: new Map([['k', '"template"'], ['n', '12345678901234567890']]), attachment: '{"w":1.10}' }
+  expect(serialized(message('1'), children, rendered)).toContain(
+    '"content":"<p>text</p>","attachments":[{"title":"a title"},{"w":1.10}],"args":["first","template"],"kwargs":{"k":"thread","n":12345678901234567890}}',
+  )
 })

@@ -47,7 +47,7 @@ function bench(options: Partial<ShapeOptions> = {}): Bench {
   const directory = new Directory(async (entity, ids) => {
     lookups.push(...ids.map(id => `${entity} ${id}`))
     return []
-  }, 100)
+  }, async () => [], 100)
   for (const id of ['c1', 'c2']) directory.put('channel', { id, chat_type_id: 't1' })
   directory.put('chatType', { id: 't1', name: 'default' })
   directory.put('user', { id: 'u1', api_id: 'USER1' })
