@@ -1,0 +1,115 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { startPostgres } from '../../src/demo/postgres.js';
+import { insertMessage } from '../support/chat.js';
+import { eventually } from '../support/eventually.js';
+import type { BridgeProcess, LogLine } from '../support/process.js';
+import { createScene, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
+import { startProxy } from '../support/tcp-proxy.js';
+
+const say = async ({ db, chat }: Scene, text: string): Promise<number> => insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text });
+
+/** The next line of that kind, none of those that were written before. */
+async function nextLog(bridge: BridgeProcess, begin: string): Promise<LogLine> {
+  const before = new Set(bridge.logs);
+  return bridge.waitForLog((line) => line.msg.startsWith(begin) && !before.has(line));
+}
+
+/** The slot is taken away from the instance that streams from it. */
+async function freeSlot({ db }: Scene): Promise<void> {
+  await db.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1', [db.slotName]);
+  await slotIsFree(db);
+}
+
+async function slotIsFree(db: Scene['db']): Promise<void> {
+  await eventually(async () => expect(await db.query('SELECT active FROM pg_replication_slots WHERE slot_name = $1', [db.slotName])).toEqual([{ active: false }]));
+}
+
+test('a takeover whose first load fails is tried again with everything loaded: nothing is lost', async () => {
+  const scene = await runningScene();
+  const { db, hook, bridge: first } = scene;
+  const second = await scene.start();
+  await second.waitForLog(({ msg }) => msg.startsWith('standing by'));
+  // What the second one reads before it leads is not there.
+  await db.query('ALTER TABLE slackchat_user RENAME TO slackchat_user_away');
+  await first.stop('SIGKILL');
+  await second.waitForLog(({ msg, reason }) => msg.startsWith('the replication stream broke') && String(reason).includes('slackchat_user'));
+  await db.query('ALTER TABLE slackchat_user_away RENAME TO slackchat_user');
+  await second.waitForLog(({ msg }) => msg === 'streaming');
+  await say(scene, 'after');
+  await waitConfirmed(db);
+  expect(told(hook.notifications)).toEqual(['message_created after']);
+});
+
+test('another instance led while this one was frozen, and is gone: what was registered there is known here', async () => {
+  const scene = await runningScene();
+  const { db, hook, bridge: frozen } = scene;
+  const other = await scene.start();
+  await other.waitForLog(({ msg }) => msg.startsWith('standing by'));
+  frozen.kill('SIGSTOP');
+  await db.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1', [db.slotName]);
+  await other.waitForLog(({ msg }) => msg === 'streaming');
+  await scene.register(`http://127.0.0.1:${hook.port}/second`);
+  await waitConfirmed(db);
+  await other.stop('SIGKILL');
+  await slotIsFree(db);
+  const leadsAgain = nextLog(frozen, 'streaming');
+  frozen.kill('SIGCONT');
+  expect(await leadsAgain).toMatchObject({ fresh: true });
+  await say(scene, 'for both');
+  await waitConfirmed(db);
+  expect(hook.notifications.map(({ path, body }) => `${path} ${body.message?.content ?? ''}`).sort()).toEqual(['/hook for both', '/second for both']);
+});
+
+test('the slot was made anew by someone else while this one was frozen: every channel is announced, once', async () => {
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const scene = await runningScene({ serverUrl: server.url() });
+  const { db, chat, hook, bridge: frozen } = scene;
+  frozen.kill('SIGSTOP');
+  await freeSlot(scene);
+  await db.query('SELECT pg_drop_replication_slot($1)', [db.slotName]);
+  await say(scene, 'in the gap');
+  // What another instance does that dies before it leads.
+  await db.query("INSERT INTO slackchat_bridge.meta VALUES ('resync pending', 'now')");
+  await db.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [db.slotName]);
+  const leadsAgain = nextLog(frozen, 'streaming');
+  frozen.kill('SIGCONT');
+  await leadsAgain;
+  await say(scene, 'after');
+  await waitConfirmed(db);
+  expect(told(hook.notifications).sort()).toEqual(['message_created after', 'update_notification']);
+  expect(hook.notifications.find(({ body }) => body.type === 'update_notification')?.body.channel).toBe(chat.channelId);
+  expect(await db.query("SELECT FROM slackchat_bridge.meta WHERE key = 'resync pending'")).toEqual([]);
+});
+
+test('its own dead session cannot be ended: the bridge goes on trying, and streams once that one is gone', async () => {
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const scene = await createScene({ serverUrl: server.url() });
+  const { db, hook } = scene;
+  const proxy = await startProxy(server.port);
+  onTestFinished(async () => proxy.close());
+  await db.query("CREATE ROLE bridge LOGIN REPLICATION SUPERUSER PASSWORD 'x'");
+  const url = new URL(db.urlVia(proxy.port));
+  url.username = 'bridge';
+  url.password = 'x';
+  const bridge = await scene.start({ DATABASE_URL: url.href });
+  await scene.register(hook.url);
+  // Refused, which stands for any fault of the pool at that moment.
+  await db.query('ALTER ROLE bridge NOSUPERUSER');
+  await db.query('GRANT ALL ON ALL TABLES IN SCHEMA public TO bridge');
+  await db.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend FROM PUBLIC');
+  const [slot] = await db.query<{ pid: number }>('SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1', [db.slotName]);
+  const walsender = slot?.pid ?? 0;
+  expect(walsender).toBeGreaterThan(0);
+  process.kill(walsender, 'SIGSTOP');
+  try {
+    proxy.cut();
+    await bridge.waitForLog(({ msg, reason }) => msg.startsWith('the replication stream broke') && String(reason).includes('permission denied'));
+  } finally {
+    process.kill(walsender, 'SIGCONT');
+  }
+  await nextLog(bridge, 'streaming');
+  await say(scene, 'after');
+  await hook.waitFor(({ body }) => body.message?.content === 'after');
+});
