@@ -1,0 +1,148 @@
+import { getEventListeners } from 'node:events';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Backlog, type BacklogHost, type Delivery, type DueNote, type Parking } from '../../src/deliver/backlog.js';
+import { Dispatcher } from '../../src/deliver/dispatcher.js';
+import { Egress } from '../../src/deliver/egress.js';
+import type { EndpointEvents } from '../../src/deliver/endpoint.js';
+import { closedGate } from '../support/gate.js';
+
+const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notificationId, lsn, seq: 0, channelId: 'c', body: '{"type":"x"}' });
+
+function delivery(id: string, lsn: bigint, lane: string): Delivery {
+  return {
+    note: note(id, lsn), lane, direct: true, queuedAt: 0, committedAt: 0, settle: null,
+    attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false,
+  };
+}
+
+function dueNote(id: string, lsn: bigint, lane: string): DueNote {
+  return { ...note(id, lsn), lane, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, parkedAt: 0 };
+}
+
+/** Nothing stands in the table, unless given. */
+function parking(more: Partial<Parking> = {}): Parking {
+  return { park: async () => undefined, due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null, ...more };
+}
+
+function host(more: Partial<BacklogHost> = {}): BacklogHost {
+  const nothing = (): void => undefined;
+  return { allowed: () => 64, allowedAt: () => null, probing: () => false, busyLanes: () => [], onDue: nothing, onParked: nothing, onDead: nothing, onStoreFault: nothing, ...more };
+}
+
+beforeEach(() => { vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }); });
+afterEach(() => { vi.useRealTimers(); });
+
+describe('a backlog', () => {
+  test('does not miss that rows were changed by hand while it looks', async () => {
+    const rows: DueNote[] = [];
+    const looking = closedGate();
+    const seen = closedGate();
+    const table = parking({
+      due: async () => rows.splice(0),
+      lanes: async () => {
+        const lanes = rows.map(({ lane }) => lane);
+        seen.open();
+        await looking.opened;
+        return lanes;
+      },
+    });
+    const sent: string[] = [];
+    const backlog = new Backlog('1', table, host({ onDue: () => {
+      for (let next = backlog.next(); next !== undefined; next = backlog.next()) sent.push(next.note.notificationId);
+    } }), 1e9, null);
+    backlog.wake(false);
+    await seen.opened;
+    // It has read that nothing waits; now a dead one is retried by SQL.
+    rows.push(dueNote('n', 1n, 'l'));
+    backlog.wake(true);
+    looking.open();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(sent).toEqual(['n']);
+    await backlog.close();
+  });
+
+  test('does not overtake what fails while it looks for expired ones', async () => {
+    const busy = new Set(['l']);
+    const expiring = closedGate();
+    const seen = closedGate();
+    const rows = [dueNote('second', 2n, 'l')];
+    const table = parking({
+      park: async (_webhookId, notes) => {
+        for (const { notificationId, lsn, lane } of notes) rows.unshift(dueNote(notificationId, lsn, lane));
+      },
+      expire: async () => {
+        seen.open();
+        await expiring.opened;
+        return 0;
+      },
+      // Only the lane's head.
+      due: async (_webhookId, _limit, except) => rows.slice(0, 1).filter(({ lane }) => !except.lanes.includes(lane)),
+    });
+    const sent: string[] = [];
+    const backlog = new Backlog('1', table, host({
+      allowed: () => 1,
+      probing: () => true,
+      busyLanes: () => [...busy],
+      onDue: () => {
+        const next = backlog.next();
+        if (next !== undefined) sent.push(next.note.notificationId);
+      },
+    }), 1e9, null);
+    backlog.wake(false);
+    await seen.opened;
+    busy.delete('l');
+    backlog.add(delivery('first', 1n, 'l'));
+    expiring.open();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sent).toEqual(['first']);
+    await backlog.close();
+  });
+
+  test('does not ask again and again when the rows\' times have passed by this machine\'s clock', async () => {
+    const due = vi.fn(async () => []);
+    const backlog = new Backlog('1', parking({ due, nextDueAt: async () => Date.now() - 1_000, lanes: async () => ['l'] }), host(), 1e9, ['l']);
+    backlog.wake(false);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(due.mock.calls.length).toBeGreaterThan(10);
+    expect(due.mock.calls.length).toBeLessThan(50);
+    await backlog.close();
+  });
+
+  test('looks for what is due although more keeps being parked', async () => {
+    const due = vi.fn(async () => []);
+    const park = vi.fn(async () => new Promise<void>((resolve) => { setTimeout(resolve, 8); }));
+    const backlog = new Backlog('1', parking({ due, park }), host(), 1e9, null);
+    for (let index = 0; index < 250; index += 1) {
+      backlog.add(delivery(String(index), BigInt(index), String(index)));
+      await vi.advanceTimersByTimeAsync(4);
+    }
+    expect(park.mock.calls.length).toBeGreaterThan(50);
+    expect(due.mock.calls.length).toBeGreaterThan(10);
+    const closed = backlog.close();
+    await vi.advanceTimersByTimeAsync(10);
+    await closed;
+  });
+});
+
+test('waiting for room leaves no listener behind', async () => {
+  const nothing = (): void => undefined;
+  const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
+  const egress = new Egress({ mode: 'private', allow: [], deny: [] });
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, egress, token: 't', userAgent: 'u' };
+  const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
+  await dispatcher.apply([{
+    id: '1', endpoint: 'not a URL', token: null, secret: null, chatTypes: null, updateTypes: null,
+    ordering: 'message', conflate: false, maxInFlight: 1, enabled: true, verified: true, failureNoted: false,
+  }]);
+  const stop = new AbortController();
+  for (let index = 0; index < 30; index += 1) {
+    dispatcher.deliver({
+      id: String(index), lsn: BigInt(index), seq: 0, committedAt: 0, channelId: 'c', messageId: String(index), chatType: 'x',
+      updateType: 'message_created', webhookId: null, body: '{"type":"x"}',
+    }, nothing);
+    await dispatcher.room(stop.signal);
+  }
+  expect(getEventListeners(stop.signal, 'abort')).toEqual([]);
+  dispatcher.close();
+  await dispatcher.abandon();
+});
