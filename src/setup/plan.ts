@@ -55,7 +55,7 @@ export function planSetup(state: DatabaseState, names: Names): Step[] {
     if (found === undefined || identityIsSufficient(table, found)) continue;
     const key = identityKey(table);
     steps.push({
-      title: `deletes of ${table.schema}.${table.table} show the old row`,
+      title: `deletes of ${table.schema}.${table.table} show the old row (REPLICA IDENTITY FULL)`,
       needs: OWNER,
       sql: [
         // Only the first time: what setup itself has set is not what was there before.
