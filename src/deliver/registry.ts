@@ -118,7 +118,8 @@ export class Registry {
   #refused(webhook: Webhook, reason: string, final: boolean): Promise<void> {
     return this.#exclusively(async () => {
       // One that was verified stays so until there is no hope left.
-      const stillVerified = webhook.verified && !final;
+      const known = this.#webhooks.get(webhook.id) ?? webhook;
+      const stillVerified = known.verified && !final;
       this.#set({ ...webhook, verified: stillVerified });
       await this.#table.refused(webhook, reason, stillVerified);
       this.#events.refused(webhook, reason, final);

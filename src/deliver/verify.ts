@@ -71,7 +71,10 @@ export class Verifier {
   }
 
   #attempt(run: Run): void {
-    this.#challenge(run).catch((error: unknown) => this.#events.fault(run.webhook, errorMessage(error)));
+    this.#challenge(run).catch((error: unknown) => {
+      this.#ended(run);
+      this.#events.fault(run.webhook, errorMessage(error));
+    });
   }
 
   async #challenge(run: Run): Promise<void> {
@@ -82,8 +85,8 @@ export class Verifier {
     run.attempts += 1;
     const { outcome } = answer;
     if (outcome.kind === 'delivered' && echoes(answer.body, challenge)) {
-      this.#runs.delete(webhook.id);
       await this.#events.verified(webhook);
+      this.#ended(run);
       return;
     }
     const reason =
@@ -92,9 +95,14 @@ export class Verifier {
         : `verification failed: ${outcome.reason}`;
     const passing = outcome.kind === 'failed' && (outcome.status === null || outcome.status >= 500 || outcome.status === 429);
     const final = !passing || run.attempts > RETRIES;
-    if (final) this.#runs.delete(webhook.id);
-    else run.timer = setTimeout(() => this.#attempt(run), Math.min(this.#options.retryBaseMs * 4 ** (run.attempts - 1), LONGEST_TIMER_MS));
+    if (!final) run.timer = setTimeout(() => this.#attempt(run), Math.min(this.#options.retryBaseMs * 4 ** (run.attempts - 1), LONGEST_TIMER_MS));
     await this.#events.refused(webhook, reason, final);
+    if (final) this.#ended(run);
+  }
+
+  /** Only once its result is stored: until then the row still reads as before, and must not be challenged for that. */
+  #ended(run: Run): void {
+    if (this.#runs.get(run.webhook.id) === run) this.#runs.delete(run.webhook.id);
   }
 
   async #post(webhook: Webhook, challenge: string): Promise<Answer> {

@@ -38,6 +38,7 @@ test('a load that was under way while a challenge came back does not undo the ve
   await waitVerified(db, webhook?.id ?? '');
   await say(scene, 'after');
   await hook.waitFor(({ path, body }) => path === '/hook' && body.message?.content === 'after');
+  expect(challenges).toBe(1);
 });
 
 test('last_error goes away when the endpoint works again, also after a restart', async () => {
