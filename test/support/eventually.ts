@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface EventuallyOptions {
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -9,13 +9,13 @@ export interface EventuallyOptions {
  * For the state of a database, which announces nothing. Whatever can be waited for (a request, a log line) is waited for.
  */
 export async function eventually<T>(fn: () => T | Promise<T>, { timeoutMs = 10_000 }: EventuallyOptions = {}): Promise<T> {
-  const deadline = Date.now() + timeoutMs
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     try {
-      return await fn()
+      return await fn();
     } catch (error) {
-      if (Date.now() >= deadline) throw error
+      if (Date.now() >= deadline) throw error;
     }
-    await sleep(10)
+    await sleep(10);
   }
 }

@@ -1,173 +1,179 @@
-import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
-import { Ledger, type Entry } from '../../src/wal/ledger.js'
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Ledger, type Entry } from '../../src/wal/ledger.js';
 
 /** Opens a transaction with this many notifications on their way. */
 function open(ledger: Ledger, lsn: bigint, pending: number, final = true): Entry {
-  const entry = ledger.begin(lsn, final)
-  entry.pending += pending
-  return entry
+  const entry = ledger.begin(lsn, final);
+  entry.pending += pending;
+  return entry;
 }
 
 describe('the LSN to confirm', () => {
   test('is the end of the longest run of settled transactions, whatever settled beyond a gap', () => {
-    const ledger = new Ledger()
-    const [first, second, third] = [open(ledger, 10n, 1), open(ledger, 20n, 1), open(ledger, 30n, 1)]
-    for (const entry of [first, second, third]) ledger.close(entry)
-    ledger.settle(third)
-    ledger.settle(second)
-    expect(ledger.confirmed).toBe(0n)
-    expect(ledger.open).toBe(3)
-    ledger.settle(first)
-    expect(ledger.confirmed).toBe(30n)
-    expect(ledger.open).toBe(0)
-  })
+    const ledger = new Ledger();
+    const [first, second, third] = [open(ledger, 10n, 1), open(ledger, 20n, 1), open(ledger, 30n, 1)];
+    for (const entry of [first, second, third]) ledger.close(entry);
+    ledger.settle(third);
+    ledger.settle(second);
+    expect(ledger.confirmed).toBe(0n);
+    expect(ledger.open).toBe(3);
+    ledger.settle(first);
+    expect(ledger.confirmed).toBe(30n);
+    expect(ledger.open).toBe(0);
+  });
 
   test('waits until a transaction is closed, though all that came of it so far has settled', () => {
-    const ledger = new Ledger()
-    const entry = open(ledger, 10n, 1)
-    ledger.settle(entry)
-    expect(ledger.confirmed).toBe(0n)
-    entry.pending += 1
-    ledger.close(entry)
-    expect(ledger.confirmed).toBe(0n)
-    ledger.settle(entry)
-    expect(ledger.confirmed).toBe(10n)
-  })
+    const ledger = new Ledger();
+    const entry = open(ledger, 10n, 1);
+    ledger.settle(entry);
+    expect(ledger.confirmed).toBe(0n);
+    entry.pending += 1;
+    ledger.close(entry);
+    expect(ledger.confirmed).toBe(0n);
+    ledger.settle(entry);
+    expect(ledger.confirmed).toBe(10n);
+  });
 
   test('is never that of a part whose commit is still to come', () => {
-    const ledger = new Ledger()
-    ledger.close(open(ledger, 10n, 0))
-    ledger.close(open(ledger, 999n, 0, false))
-    ledger.close(open(ledger, 999n, 0, false))
-    expect(ledger.confirmed).toBe(10n)
-    const last = open(ledger, 50n, 1)
-    ledger.close(last)
-    expect(ledger.confirmed).toBe(10n)
-    ledger.settle(last)
-    expect(ledger.confirmed).toBe(50n)
-  })
+    const ledger = new Ledger();
+    ledger.close(open(ledger, 10n, 0));
+    ledger.close(open(ledger, 999n, 0, false));
+    ledger.close(open(ledger, 999n, 0, false));
+    expect(ledger.confirmed).toBe(10n);
+    const last = open(ledger, 50n, 1);
+    ledger.close(last);
+    expect(ledger.confirmed).toBe(10n);
+    ledger.settle(last);
+    expect(ledger.confirmed).toBe(50n);
+  });
 
   test('is not reached past a part that is not settled', () => {
-    const ledger = new Ledger()
-    const part = open(ledger, 40n, 1, false)
-    ledger.close(part)
-    ledger.close(open(ledger, 50n, 0))
-    expect(ledger.confirmed).toBe(0n)
-    ledger.settle(part)
-    expect(ledger.confirmed).toBe(50n)
-  })
+    const ledger = new Ledger();
+    const part = open(ledger, 40n, 1, false);
+    ledger.close(part);
+    ledger.close(open(ledger, 50n, 0));
+    expect(ledger.confirmed).toBe(0n);
+    ledger.settle(part);
+    expect(ledger.confirmed).toBe(50n);
+  });
 
-  test('follows the server\'s word only while nothing is open, and never goes back', () => {
-    const ledger = new Ledger()
-    ledger.idle(100n)
-    expect(ledger.confirmed).toBe(100n)
-    ledger.idle(90n)
-    expect(ledger.confirmed).toBe(100n)
-    const entry = open(ledger, 150n, 1)
-    ledger.idle(200n)
-    expect(ledger.confirmed).toBe(100n)
-    ledger.close(entry)
-    ledger.settle(entry)
-    expect(ledger.confirmed).toBe(150n)
-    ledger.idle(200n)
-    expect(ledger.confirmed).toBe(200n)
-  })
+  test("follows the server's word only while nothing is open, and never goes back", () => {
+    const ledger = new Ledger();
+    ledger.idle(100n);
+    expect(ledger.confirmed).toBe(100n);
+    ledger.idle(90n);
+    expect(ledger.confirmed).toBe(100n);
+    const entry = open(ledger, 150n, 1);
+    ledger.idle(200n);
+    expect(ledger.confirmed).toBe(100n);
+    ledger.close(entry);
+    ledger.settle(entry);
+    expect(ledger.confirmed).toBe(150n);
+    ledger.idle(200n);
+    expect(ledger.confirmed).toBe(200n);
+  });
 
   test('begins anew with a new history, and what is left of the old one does not touch it', () => {
-    const ledger = new Ledger()
-    const [closed, unclosed] = [open(ledger, 1_000n, 1), open(ledger, 2_000n, 1)]
-    ledger.close(closed)
-    ledger.reset()
-    expect(ledger.confirmed).toBe(0n)
-    expect(ledger.open).toBe(0)
-    const entry = open(ledger, 10n, 1)
-    ledger.settle(closed)
-    ledger.close(unclosed)
-    ledger.settle(unclosed)
-    expect(ledger.confirmed).toBe(0n)
-    ledger.close(entry)
-    ledger.settle(entry)
-    expect(ledger.confirmed).toBe(10n)
-  })
-})
+    const ledger = new Ledger();
+    const [closed, unclosed] = [open(ledger, 1_000n, 1), open(ledger, 2_000n, 1)];
+    ledger.close(closed);
+    ledger.reset();
+    expect(ledger.confirmed).toBe(0n);
+    expect(ledger.open).toBe(0);
+    const entry = open(ledger, 10n, 1);
+    ledger.settle(closed);
+    ledger.close(unclosed);
+    ledger.settle(unclosed);
+    expect(ledger.confirmed).toBe(0n);
+    ledger.close(entry);
+    ledger.settle(entry);
+    expect(ledger.confirmed).toBe(10n);
+  });
+});
 
 interface ModelEntry {
-  readonly entry: Entry
-  readonly lsn: bigint
-  readonly final: boolean
-  pending: number
-  closed: boolean
+  readonly entry: Entry;
+  readonly lsn: bigint;
+  readonly final: boolean;
+  pending: number;
+  closed: boolean;
 }
 
 const command = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('begin' as const), step: fc.integer({ min: 1, max: 9 }), pending: fc.nat({ max: 3 }), final: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('begin' as const), step: fc.integer({ min: 1, max: 9 }), pending: fc.nat({ max: 3 }), final: fc.boolean() }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('close' as const), pick: fc.nat() }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('settle' as const), pick: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('idle' as const), step: fc.integer({ min: 0, max: 9 }) }) },
-)
+);
 
 test('in any order of beginning, closing and settling it equals a model that looks at everything each time', () => {
-  fc.assert(fc.property(fc.array(command, { maxLength: 120 }), commands => {
-    const ledger = new Ledger()
-    const model: ModelEntry[] = []
-    let newest = 0n
-    let expected = 0n
-    for (const step of commands) {
-      const before = ledger.confirmed
-      if (step.do === 'begin') {
-        newest += BigInt(step.step)
-        model.push({ entry: open(ledger, newest, step.pending, step.final), lsn: newest, final: step.final, pending: step.pending, closed: false })
-      } else if (step.do === 'close') {
-        const unclosed = model.filter(one => !one.closed)
-        const one = unclosed[step.pick % Math.max(1, unclosed.length)]
-        if (one === undefined) continue
-        one.closed = true
-        ledger.close(one.entry)
-      } else if (step.do === 'settle') {
-        const pending = model.filter(one => one.pending > 0)
-        const one = pending[step.pick % Math.max(1, pending.length)]
-        if (one === undefined) continue
-        one.pending -= 1
-        ledger.settle(one.entry)
-      } else {
-        newest += BigInt(step.step)
-        ledger.idle(newest)
-        if (model.every(one => one.closed && one.pending === 0)) expected = newest
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 120 }), (commands) => {
+      const ledger = new Ledger();
+      const model: ModelEntry[] = [];
+      let newest = 0n;
+      let expected = 0n;
+      for (const step of commands) {
+        const before = ledger.confirmed;
+        if (step.do === 'begin') {
+          newest += BigInt(step.step);
+          model.push({ entry: open(ledger, newest, step.pending, step.final), lsn: newest, final: step.final, pending: step.pending, closed: false });
+        } else if (step.do === 'close') {
+          const unclosed = model.filter((one) => !one.closed);
+          const one = unclosed[step.pick % Math.max(1, unclosed.length)];
+          if (one === undefined) continue;
+          one.closed = true;
+          ledger.close(one.entry);
+        } else if (step.do === 'settle') {
+          const pending = model.filter((one) => one.pending > 0);
+          const one = pending[step.pick % Math.max(1, pending.length)];
+          if (one === undefined) continue;
+          one.pending -= 1;
+          ledger.settle(one.entry);
+        } else {
+          newest += BigInt(step.step);
+          ledger.idle(newest);
+          if (model.every((one) => one.closed && one.pending === 0)) expected = newest;
+        }
+        const gap = model.findIndex((one) => !one.closed || one.pending > 0);
+        const run = gap === -1 ? model : model.slice(0, gap);
+        for (const one of run) if (one.final && one.lsn > expected) expected = one.lsn;
+        expect(ledger.confirmed).toBe(expected);
+        expect(ledger.confirmed >= before).toBe(true);
+        expect(ledger.open).toBe(model.length - run.length);
       }
-      const gap = model.findIndex(one => !one.closed || one.pending > 0)
-      const run = gap === -1 ? model : model.slice(0, gap)
-      for (const one of run) if (one.final && one.lsn > expected) expected = one.lsn
-      expect(ledger.confirmed).toBe(expected)
-      expect(ledger.confirmed >= before).toBe(true)
-      expect(ledger.open).toBe(model.length - run.length)
-    }
-  }), { numRuns: 500 })
-})
+    }),
+    { numRuns: 500 },
+  );
+});
 
 test('thousands of transactions settle in windows that never let go of the head', () => {
-  const ledger = new Ledger()
-  const waiting: Entry[] = []
+  const ledger = new Ledger();
+  const waiting: Entry[] = [];
   for (let n = 1n; n <= 10_000n; n += 1n) {
-    const entry = open(ledger, n, 1)
-    ledger.close(entry)
-    waiting.push(entry)
-    if (waiting.length < 50) continue
-    for (const late of waiting.splice(1).toReversed()) ledger.settle(late)
-    expect(ledger.confirmed).toBe(n - 50n)
-    for (const head of waiting.splice(0)) ledger.settle(head)
-    expect(ledger.confirmed).toBe(n)
-    expect(ledger.open).toBe(0)
+    const entry = open(ledger, n, 1);
+    ledger.close(entry);
+    waiting.push(entry);
+    if (waiting.length < 50) continue;
+    for (const late of waiting.splice(1).toReversed()) ledger.settle(late);
+    expect(ledger.confirmed).toBe(n - 50n);
+    for (const head of waiting.splice(0)) ledger.settle(head);
+    expect(ledger.confirmed).toBe(n);
+    expect(ledger.open).toBe(0);
   }
-})
+});
 
 test('a long run of settled transactions is forgotten, and none of those behind it', () => {
-  const ledger = new Ledger()
-  const entries = Array.from({ length: 3_000 }, (_, n) => open(ledger, BigInt(n + 1), 1))
+  const ledger = new Ledger();
+  const entries = Array.from({ length: 3_000 }, (_, n) => open(ledger, BigInt(n + 1), 1));
   for (const [n, entry] of entries.entries()) {
-    ledger.close(entry)
-    ledger.settle(entry)
-    expect(ledger.confirmed).toBe(BigInt(n + 1))
-    expect(ledger.open).toBe(2_999 - n)
+    ledger.close(entry);
+    ledger.settle(entry);
+    expect(ledger.confirmed).toBe(BigInt(n + 1));
+    expect(ledger.open).toBe(2_999 - n);
   }
-})
+});

@@ -1,68 +1,95 @@
-import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
-import { channelNotification, messageNotification, notificationId, type Origin } from '../../src/shape/payload.js'
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { channelNotification, messageNotification, notificationId, type Origin } from '../../src/shape/payload.js';
 
-const CHANNEL = '0f8fad5b-d9cb-469f-a165-70867728950e'
-const origin: Origin = { systemId: '7000000000000000001', commitLsn: 0x16_b374_d848n, committedAt: 1_539_710_629_000 }
-const about = { channelId: CHANNEL, chatType: 'default', messageId: '7', updateType: 'message_created', message: '{"timestamp":"now","content":"ü \\"x\\""}' } as const
+const CHANNEL = '0f8fad5b-d9cb-469f-a165-70867728950e';
+const origin: Origin = { systemId: '7000000000000000001', commitLsn: 0x16_b374_d848n, committedAt: 1_539_710_629_000 };
+const about = {
+  channelId: CHANNEL,
+  chatType: 'default',
+  messageId: '7',
+  updateType: 'message_created',
+  message: '{"timestamp":"now","content":"ü \\"x\\""}',
+} as const;
 
 function id([system, commitLsn, place]: readonly [bigint, bigint, number]): string {
-  return notificationId({ systemId: String(system), commitLsn, committedAt: 0 }, String(place))
+  return notificationId({ systemId: String(system), commitLsn, committedAt: 0 }, String(place));
 }
 
 describe('the id of a notification', () => {
   test('is the same whenever the transaction is read again, and names cluster, commit and place', () => {
-    expect(messageNotification(origin, 3, 'uuid', about).id).toBe(messageNotification({ ...origin, committedAt: 0 }, 3, 'hex', { ...about, chatType: null, message: '{}' }).id)
-    const first = messageNotification(origin, 3, 'uuid', about).id
+    expect(messageNotification(origin, 3, 'uuid', about).id).toBe(
+      messageNotification({ ...origin, committedAt: 0 }, 3, 'hex', { ...about, chatType: null, message: '{}' }).id,
+    );
+    const first = messageNotification(origin, 3, 'uuid', about).id;
     for (const other of [
       messageNotification({ ...origin, systemId: '7000000000000000002' }, 3, 'uuid', about),
       messageNotification({ ...origin, commitLsn: origin.commitLsn + 1n }, 3, 'uuid', about),
       messageNotification(origin, 4, 'uuid', about),
       channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: null, webhookId: null }),
-    ]) expect(other.id).not.toBe(first)
-  })
+    ])
+      expect(other.id).not.toBe(first);
+  });
 
   test('differs between the channels that one truncate or resync names', () => {
-    const ids = ['a', 'b', 'c'].map(channelId => channelNotification(origin, 0, 'uuid', { channelId, chatType: null, webhookId: null }).id)
-    expect(new Set(ids).size).toBe(3)
-  })
+    const ids = ['a', 'b', 'c'].map((channelId) => channelNotification(origin, 0, 'uuid', { channelId, chatType: null, webhookId: null }).id);
+    expect(new Set(ids).size).toBe(3);
+  });
 
   test('never collides, and holds nothing that a header could not carry', () => {
-    const part = fc.tuple(fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.nat())
-    fc.assert(fc.property(part, part, (a, b) => {
-      expect(id(a)).toMatch(/^[\w-]+$/u)
-      expect(id(a) === id(b)).toBe(String(a) === String(b))
-    }))
-  })
-})
+    const part = fc.tuple(fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }), fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.nat());
+    fc.assert(
+      fc.property(part, part, (a, b) => {
+        expect(id(a)).toMatch(/^[\w-]+$/u);
+        expect(id(a) === id(b)).toBe(String(a) === String(b));
+      }),
+    );
+  });
+});
 
 describe('the body of a notification', () => {
   test('about a message has its keys in the order of the application', () => {
     expect(messageNotification(origin, 3, 'uuid', about).body).toBe(
       `{"type":"update_notification","channel":"${CHANNEL}","chat_type":"default","update_type":"message_created","message":{"timestamp":"now","content":"ü \\"x\\""}}`,
-    )
-  })
+    );
+  });
 
   test('about a channel says no more than which', () => {
     expect(channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: 'default', webhookId: null }).body).toBe(
       `{"type":"update_notification","channel":"${CHANNEL}","chat_type":"default"}`,
-    )
-  })
+    );
+  });
 
   test('spells the channel without hyphens where that is asked for, and nothing else changes', () => {
-    const hex = '0f8fad5bd9cb469fa16570867728950e'
-    const note = messageNotification(origin, 3, 'hex', about)
-    expect(JSON.parse(note.body)).toMatchObject({ channel: hex })
-    expect(note.channelId).toBe(CHANNEL)
-    expect(JSON.parse(channelNotification(origin, 3, 'hex', { channelId: CHANNEL, chatType: null, webhookId: null }).body)).toMatchObject({ channel: hex, chat_type: null })
-  })
-})
+    const hex = '0f8fad5bd9cb469fa16570867728950e';
+    const note = messageNotification(origin, 3, 'hex', about);
+    expect(JSON.parse(note.body)).toMatchObject({ channel: hex });
+    expect(note.channelId).toBe(CHANNEL);
+    expect(JSON.parse(channelNotification(origin, 3, 'hex', { channelId: CHANNEL, chatType: null, webhookId: null }).body)).toMatchObject({
+      channel: hex,
+      chat_type: null,
+    });
+  });
+});
 
 test('what delivery needs to know stands beside the body', () => {
   expect(messageNotification(origin, 3, 'uuid', about)).toMatchObject({
-    lsn: origin.commitLsn, seq: 3, committedAt: origin.committedAt, channelId: CHANNEL, messageId: '7', chatType: 'default', updateType: 'message_created', webhookId: null,
-  })
+    lsn: origin.commitLsn,
+    seq: 3,
+    committedAt: origin.committedAt,
+    channelId: CHANNEL,
+    messageId: '7',
+    chatType: 'default',
+    updateType: 'message_created',
+    webhookId: null,
+  });
   expect(channelNotification(origin, 4, 'uuid', { channelId: CHANNEL, chatType: 'default', webhookId: '9' })).toMatchObject({
-    lsn: origin.commitLsn, seq: 4, channelId: CHANNEL, messageId: null, chatType: 'default', updateType: null, webhookId: '9',
-  })
-})
+    lsn: origin.commitLsn,
+    seq: 4,
+    channelId: CHANNEL,
+    messageId: null,
+    chatType: 'default',
+    updateType: null,
+    webhookId: '9',
+  });
+});

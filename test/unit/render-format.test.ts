@@ -1,12 +1,12 @@
-import * as fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { PythonFormat } from '../../src/shape/render/python-format.js'
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { PythonFormat } from '../../src/shape/render/python-format.js';
 
 function format(source: string, ...groups: (string | null)[]): string {
   try {
-    return new PythonFormat(source).render(groups)
+    return new PythonFormat(source).render(groups);
   } catch (error) {
-    return (error as Error).message
+    return (error as Error).message;
   }
 }
 
@@ -55,44 +55,44 @@ test.each<[string, readonly (string | null)[], string]>([
   ['{0[0]x}', ['a'], "ValueError: Only '.' or '[' may follow ']' in format field specifier"],
   ['{99999999999999999999}', ['a'], 'ValueError: Too many decimal digits in format string'],
 ])('%s of %j', (source, groups, expected) => {
-  expect(format(source, ...groups)).toBe(expected)
-})
+  expect(format(source, ...groups)).toBe(expected);
+});
 
 test('methods, which Python prints with their address in memory, are not supported', () => {
-  expect(format('{0.upper}', 'a')).toBe("AttributeError: 'str' has no attribute 'upper' that can be shown")
-})
+  expect(format('{0.upper}', 'a')).toBe("AttributeError: 'str' has no attribute 'upper' that can be shown");
+});
 
 test('a width does not take the memory', () => {
-  expect(format('{0:999999999}', 'a')).toBe('a width of 999999999 gives too long a text')
-  expect(format('{0}'.repeat(100), 'a'.repeat(1_000_000))).toBe('the text became too long')
-})
+  expect(format('{0:999999999}', 'a')).toBe('a width of 999999999 gives too long a text');
+  expect(format('{0}'.repeat(100), 'a'.repeat(1_000_000))).toBe('the text became too long');
+});
 
 test('what can be known without a text is said before', () => {
-  const check = (source: string, groups: number): string | undefined => new PythonFormat(source).check(groups)?.message
-  expect(check('{0} {1}', 2)).toBeUndefined()
-  expect(check('{0:>5} {1[3]} {0:{1}}', 2)).toBeUndefined()
-  expect(check('{2}', 2)).toBe('IndexError: Replacement index 2 out of range for positional args tuple')
-  expect(check('{0:{}}', 2)).toContain('cannot switch')
-  expect(check('{0:d}', 1)).toContain('Unknown format code')
-  expect(check('{0!q}', 1)).toContain('Unknown conversion')
-})
+  const check = (source: string, groups: number): string | undefined => new PythonFormat(source).check(groups)?.message;
+  expect(check('{0} {1}', 2)).toBeUndefined();
+  expect(check('{0:>5} {1[3]} {0:{1}}', 2)).toBeUndefined();
+  expect(check('{2}', 2)).toBe('IndexError: Replacement index 2 out of range for positional args tuple');
+  expect(check('{0:{}}', 2)).toContain('cannot switch');
+  expect(check('{0:d}', 1)).toContain('Unknown format code');
+  expect(check('{0!q}', 1)).toContain('Unknown conversion');
+});
 
 test('a text without braces stays as it is, and so does one with its braces doubled', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (text, group) => {
-      const doubled = text.replaceAll('{', '{{').replaceAll('}', '}}')
-      expect(format(`${doubled}{0}`, group)).toBe(text + group)
+      const doubled = text.replaceAll('{', '{{').replaceAll('}', '}}');
+      expect(format(`${doubled}{0}`, group)).toBe(text + group);
     }),
-  )
-})
+  );
+});
 
 test('a check that finds nothing wrong leaves only what depends on the groups', () => {
-  const piece = fc.constantFrom('{0}', '{1!r}', '{}', '{0:>5}', '{0:{1}}', '{2}', '{x}', '{0:d}', 'a', '{{', '{0[0]}')
+  const piece = fc.constantFrom('{0}', '{1!r}', '{}', '{0:>5}', '{0:{1}}', '{2}', '{x}', '{0:d}', 'a', '{{', '{0[0]}');
   fc.assert(
-    fc.property(fc.array(piece, { maxLength: 4 }), pieces => {
-      const source = new PythonFormat(pieces.join(''))
-      if (source.check(2) === null) expect(() => source.render(['7', '8'])).not.toThrow()
-      else expect(() => source.render(['7', '8'])).toThrow()
+    fc.property(fc.array(piece, { maxLength: 4 }), (pieces) => {
+      const source = new PythonFormat(pieces.join(''));
+      if (source.check(2) === null) expect(() => source.render(['7', '8'])).not.toThrow();
+      else expect(() => source.render(['7', '8'])).toThrow();
     }),
-  )
-})
+  );
+});

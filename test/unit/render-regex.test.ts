@@ -1,19 +1,19 @@
-import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
-import { PythonRegex, Subject } from '../../src/shape/render/python-regex.js'
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { PythonRegex, Subject } from '../../src/shape/render/python-regex.js';
 
 function groups(pattern: string, text: string): readonly (string | null)[] | null {
-  return new PythonRegex(pattern).search(new Subject(text))
+  return new PythonRegex(pattern).search(new Subject(text));
 }
 
 function errorOf(pattern: string): string {
   try {
     // oxlint-disable-next-line no-new
-    new PythonRegex(pattern)
+    new PythonRegex(pattern);
   } catch (error) {
-    return (error as Error).message
+    return (error as Error).message;
   }
-  return 'no error'
+  return 'no error';
 }
 
 describe('what Python finds', () => {
@@ -74,9 +74,9 @@ describe('what Python finds', () => {
     ['(?:a|ab)++(c)', 'abc', null],
     ['(a){2}+a', 'aa', null],
   ])('%s in %j', (pattern, text, expected) => {
-    expect(groups(pattern, text)).toEqual(expected)
-  })
-})
+    expect(groups(pattern, text)).toEqual(expected);
+  });
+});
 
 test.each([
   ['(', 're.error: missing ), unterminated subpattern at position 0'],
@@ -109,12 +109,12 @@ test.each([
   ['(?i-i:a)', 're.error: bad inline flags: flag turned on and off at position 5'],
   ['(?', 're.error: unexpected end of pattern at position 2'],
 ])('%s is an error', (pattern, message) => {
-  expect(errorOf(pattern)).toBe(message)
-})
+  expect(errorOf(pattern)).toBe(message);
+});
 
 describe('no search runs for long', () => {
-  const SIZE = 50_000
-  const a = 'a'.repeat(SIZE)
+  const SIZE = 50_000;
+  const a = 'a'.repeat(SIZE);
 
   test.each([
     ['(a+)+$', `${a}b`],
@@ -126,11 +126,11 @@ describe('no search runs for long', () => {
     ['(?=.*b)c', a],
     ['(?>a*b|a)*c', a],
   ])('%s ends, in linear time', (pattern, text) => {
-    const started = performance.now()
-    expect(groups(pattern, text)).toBeNull()
+    const started = performance.now();
+    expect(groups(pattern, text)).toBeNull();
     // About 50 ms; generous, because machines that run tests are busy.
-    expect(performance.now() - started).toBeLessThan(2_000)
-  })
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
 
   test.each([
     [String.raw`(.+)\1!`, a],
@@ -139,64 +139,51 @@ describe('no search runs for long', () => {
     ['(?=.*a)b', a],
     ['(?:[ab]{0,400}c){2}', a],
   ])('%s is given up', (pattern, text) => {
-    const started = performance.now()
-    expect(() => groups(pattern, text)).toThrow(/took more than \d+ steps/u)
-    expect(performance.now() - started).toBeLessThan(4_000)
-  })
+    const started = performance.now();
+    expect(() => groups(pattern, text)).toThrow(/took more than \d+ steps/u);
+    expect(performance.now() - started).toBeLessThan(4_000);
+  });
 
   test('a search keeps within its memory', () => {
-    expect(() => groups('(?:(a)|(b))*$', 'ab'.repeat(2_000_000) + 'c')).toThrow(/memory|steps/u)
-  })
-})
+    expect(() => groups('(?:(a)|(b))*$', 'ab'.repeat(2_000_000) + 'c')).toThrow(/memory|steps/u);
+  });
+});
 
 describe('against the engine of this Node', () => {
   // What both engines read alike: no group is repeated (they differ in what such groups keep), nor what may be empty.
-  const unit = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', String.raw`\d`, '1')
-  const quantifier = fc.constantFrom('', '', '*', '+', '?', '*?', '+?', '??', '{2}', '{1,2}', '{0,2}?')
-  const { pattern } = fc.letrec<{ pattern: string; piece: string }>(tie => ({
+  const unit = fc.constantFrom('a', 'b', '.', '[ab]', '[^a]', String.raw`\d`, '1');
+  const quantifier = fc.constantFrom('', '', '*', '+', '?', '*?', '+?', '??', '{2}', '{1,2}', '{0,2}?');
+  const { pattern } = fc.letrec<{ pattern: string; piece: string }>((tie) => ({
     piece: fc.oneof(
       { depthSize: 'small', withCrossShrink: true },
       fc.tuple(unit, quantifier).map(([one, many]) => one + many),
-      tie('pattern').map(inner => `(${inner})`),
-      fc
-        .tuple(tie('pattern'), quantifier)
-        .map(([inner, many]) => `(?:a(?:${inner.replaceAll(/\((?!\?)/gu, '(?:')}))${many}`),
+      tie('pattern').map((inner) => `(${inner})`),
+      fc.tuple(tie('pattern'), quantifier).map(([inner, many]) => `(?:a(?:${inner.replaceAll(/\((?!\?)/gu, '(?:')}))${many}`),
       fc.constantFrom('^', '$', String.raw`\b`, '(?=a)', '(?!b)', '(?<=a)'),
     ),
     pattern: fc.oneof(
-      fc.array(tie('piece'), { minLength: 1, maxLength: 4 }).map(pieces => pieces.join('')),
+      fc.array(tie('piece'), { minLength: 1, maxLength: 4 }).map((pieces) => pieces.join('')),
       fc.tuple(tie('piece'), tie('piece')).map(([one, other]) => `${one}|${other}`),
     ),
-  }))
+  }));
 
   test('the same groups', () => {
     fc.assert(
-      fc.property(
-        pattern,
-        fc.string({ unit: fc.constantFrom('a', 'a', 'b', '1', '-'), maxLength: 30 }),
-        (source, text) => {
-          const expected = new RegExp(`(${source})`, 'u').exec(text)
-          expect(groups(`(${source})`, text)).toEqual(expected && [...expected].slice(1).map(group => group ?? null))
-        },
-      ),
+      fc.property(pattern, fc.string({ unit: fc.constantFrom('a', 'a', 'b', '1', '-'), maxLength: 30 }), (source, text) => {
+        const expected = new RegExp(`(${source})`, 'u').exec(text);
+        expect(groups(`(${source})`, text)).toEqual(expected && [...expected].slice(1).map((group) => group ?? null));
+      }),
       { numRuns: 2_000 },
-    )
-  })
-})
+    );
+  });
+});
 
 test('a pattern that is no pattern gives an error of Python, and nothing else', () => {
-  const piece = fc.constantFrom(
-    ...'()[]{}*+?|^$.\\:<>=!P#-,12ainsxLuN '.split(''),
-    '(?',
-    '(?P<',
-    '\\N{',
-    '\\U0001',
-    '🦊',
-  )
+  const piece = fc.constantFrom(...'()[]{}*+?|^$.\\:<>=!P#-,12ainsxLuN '.split(''), '(?', '(?P<', '\\N{', '\\U0001', '🦊');
   fc.assert(
-    fc.property(fc.array(piece, { maxLength: 16 }), pieces => {
-      expect(errorOf(pieces.join(''))).toMatch(/^(no error|re\.error: .+|ValueError: .+|OverflowError: .+)$/su)
+    fc.property(fc.array(piece, { maxLength: 16 }), (pieces) => {
+      expect(errorOf(pieces.join(''))).toMatch(/^(no error|re\.error: .+|ValueError: .+|OverflowError: .+)$/su);
     }),
     { numRuns: 3_000 },
-  )
-})
+  );
+});

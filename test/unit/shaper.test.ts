@@ -1,341 +1,358 @@
-import { describe, expect, test } from 'vitest'
-import { NO_CHILDREN, type Children } from '../../src/shape/coalesce.js'
-import { Directory } from '../../src/shape/directory.js'
-import { Shaper, type Output, type ShapeOptions, type ShapeSource, type StoredMessage } from '../../src/shape/shaper.js'
-import type { Notification, Row, Transaction } from '../../src/types.js'
-import { control, insert, kwarg, message, reaction, remove, transactionOf, truncate, update, type Unplaced } from './changes.js'
-
-/** A database as the shaper sees it, which notes what is read and can fail. */
-class MemorySource implements ShapeSource {
-  readonly messages = new Map<string, StoredMessage>()
-  readonly reads: (readonly string[])[] = []
-  channels: string[] = ['c1', 'c2']
-  failures = 0
-
-  store(id: string, over: Row = {}, { maintained = false, children = {} }: { maintained?: boolean, children?: Partial<Children> } = {}): void {
-    this.messages.set(id, { row: message(id, over), maintained, children: { ...NO_CHILDREN, ...children } })
-  }
-
-  async read(ids: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
-    if (this.failures > 0) {
-      this.failures -= 1
-      throw new Error('the connection broke')
-    }
-    this.reads.push(ids)
-    const absent: StoredMessage = { row: null, maintained: false, children: NO_CHILDREN }
-    return new Map(ids.map(id => [id, this.messages.get(id) ?? absent]))
-  }
-
-  async channelIds(): Promise<readonly string[]> {
-    return this.channels
-  }
-}
-
-interface Bench {
-  readonly source: MemorySource
-  readonly shaper: Shaper<string>
-  readonly anomalies: string[]
-  readonly lookups: string[]
-  /** Each transaction's ledger entry is its number as text. */
-  readonly shape: (now: number, ...transactions: readonly Transaction[]) => Promise<readonly Output<string>[]>
-}
-
-function bench(options: Partial<ShapeOptions> = {}): Bench {
-  const source = new MemorySource()
-  const anomalies: string[] = []
-  const lookups: string[] = []
-  const directory = new Directory(async (entity, ids) => {
-    lookups.push(...ids.map(id => `${entity} ${id}`))
-    return []
-  }, async () => [], 100)
-  for (const id of ['c1', 'c2']) directory.put('channel', { id, chat_type_id: 't1' })
-  directory.put('chatType', { id: 't1', name: 'default' })
-  directory.put('user', { id: 'u1', api_id: 'USER1' })
-  directory.put('argument', { id: 'a1', name: 'first' })
-  const shaper = new Shaper<string>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', onAnomaly: kind => anomalies.push(kind), ...options })
-  const shape: Bench['shape'] = async (now, ...transactions) => shaper.shape(transactions.map(transaction => ({ transaction, entry: String(transaction.xid) })), '7', now)
-  return { source, shaper, anomalies, lookups, shape }
-}
-
-const notifications = (outputs: readonly Output<string>[]): Notification[] => outputs.flatMap(output => (output.kind === 'notify' ? [output.notification] : []))
-/** Entry and kind of each, of a notification what it is about. */
-const summary = (outputs: readonly Output<string>[]): string[] =>
-  outputs.map(output => `${output.entry} ${output.kind === 'notify' ? `${output.notification.updateType ?? 'channel'} ${output.notification.messageId ?? output.notification.channelId}` : output.kind}`)
-function body(notification: Notification | undefined): unknown {
-  return JSON.parse(notification?.body ?? 'null')
-}
-const transaction = (xid: number, ...changes: readonly Unplaced[]): Transaction => transactionOf(xid, changes)
+import { describe, expect, test } from 'vitest';
+import type { Output } from '../../src/shape/shaper.js';
+import { bench, body, notifications, summary, transaction } from './bench.js';
+import { control, insert, kwarg, message, reaction, remove, transactionOf, truncate, update } from './changes.js';
 
 describe('a new message', () => {
   test('is told with its children as of its commit, and nothing is read for it', async () => {
-    const { source, shape, lookups } = bench()
-    const outputs = await shape(0, transaction(5, insert('message', message('1')), insert('reaction', reaction('10', '1', { argument_id: 'a1' })), insert('kwarg', kwarg('20', '1'))))
-    expect(summary(outputs)).toEqual(['5 message_created 1'])
-    const [note] = notifications(outputs)
+    const { source, shape, lookups } = bench();
+    const outputs = await shape(
+      0,
+      transaction(5, insert('message', message('1')), insert('reaction', reaction('10', '1', { argument_id: 'a1' })), insert('kwarg', kwarg('20', '1'))),
+    );
+    expect(summary(outputs)).toEqual(['5 message_created 1']);
+    const [note] = notifications(outputs);
     expect(body(note)).toEqual({
-      type: 'update_notification', channel: 'c1', chat_type: 'default', update_type: 'message_created',
+      type: 'update_notification',
+      channel: 'c1',
+      chat_type: 'default',
+      update_type: 'message_created',
       message: { timestamp: '2018-10-16T17:23:49.000100Z', user: 'USER1', content: 'text 1', args: ['first'], kwargs: { k: 'v' } },
-    })
-    expect(note).toMatchObject({ lsn: 0x500n, channelId: 'c1', messageId: '1', chatType: 'default', updateType: 'message_created', webhookId: null })
-    expect(source.reads).toEqual([])
-    expect(lookups).toEqual([])
-  })
+    });
+    expect(note).toMatchObject({ lsn: 0x500n, channelId: 'c1', messageId: '1', chatType: 'default', updateType: 'message_created', webhookId: null });
+    expect(source.reads).toEqual([]);
+    expect(lookups).toEqual([]);
+  });
 
   test('of a transaction that comes in parts is read, because children can be in other parts', async () => {
-    const { source, shape } = bench()
-    source.store('1', {}, { children: { kwarg: [kwarg('20', '1')] } })
-    for (const over of [{ part: 0, final: false }, { part: 1, final: true }]) {
-      const outputs = await shape(0, transactionOf(5, [insert('message', message('1'))], over))
-      expect(body(notifications(outputs)[0])).toMatchObject({ update_type: 'message_created', message: { kwargs: { k: 'v' } } })
+    const { source, shape } = bench();
+    source.store('1', {}, { children: { kwarg: [kwarg('20', '1')] } });
+    for (const over of [
+      { part: 0, final: false },
+      { part: 1, final: true },
+    ]) {
+      const outputs = await shape(0, transactionOf(5, [insert('message', message('1'))], over));
+      expect(body(notifications(outputs)[0])).toMatchObject({ update_type: 'message_created', message: { kwargs: { k: 'v' } } });
     }
-    expect(source.reads).toEqual([['1'], ['1']])
-  })
+    expect(source.reads).toEqual([['1'], ['1']]);
+  });
 
   test('names users, channels and chat types that were written, changed or deleted in its own transaction', async () => {
-    const { shape, lookups, anomalies } = bench()
-    const outputs = await shape(0, transaction(5,
-      insert('chatType', { id: 't9', name: 'fresh' }), insert('channel', { id: 'c9', chat_type_id: 't9' }), insert('user', { id: 'u9', api_id: 'USER9' }),
-      insert('message', message('1', { channel_id: 'c9', user_id: 'u9' })),
-      remove('message', message('2', { channel_id: 'c8', user_id: 'u8' })), remove('user', { id: 'u8', api_id: 'USER8' }), remove('channel', { id: 'c8', chat_type_id: 't8' }), remove('chatType', { id: 't8', name: 'gone' }),
-    ))
-    expect(notifications(outputs).map(body)).toMatchObject([{ chat_type: 'fresh', message: { user: 'USER9' } }, { chat_type: 'gone', message: { user: 'USER8' } }])
-    expect(lookups).toEqual([])
-    expect(anomalies).toEqual([])
-  })
+    const { shape, lookups, anomalies } = bench();
+    const outputs = await shape(
+      0,
+      transaction(
+        5,
+        insert('chatType', { id: 't9', name: 'fresh' }),
+        insert('channel', { id: 'c9', chat_type_id: 't9' }),
+        insert('user', { id: 'u9', api_id: 'USER9' }),
+        insert('message', message('1', { channel_id: 'c9', user_id: 'u9' })),
+        remove('message', message('2', { channel_id: 'c8', user_id: 'u8' })),
+        remove('user', { id: 'u8', api_id: 'USER8' }),
+        remove('channel', { id: 'c8', chat_type_id: 't8' }),
+        remove('chatType', { id: 't8', name: 'gone' }),
+      ),
+    );
+    expect(notifications(outputs).map(body)).toMatchObject([
+      { chat_type: 'fresh', message: { user: 'USER9' } },
+      { chat_type: 'gone', message: { user: 'USER8' } },
+    ]);
+    expect(lookups).toEqual([]);
+    expect(anomalies).toEqual([]);
+  });
 
   test('in a channel that nobody knows is told all the same, without a chat type, and a person hears of it', async () => {
-    const { shape, anomalies } = bench()
-    const outputs = await shape(0, transaction(5, insert('message', message('1', { channel_id: 'c404', user_id: 'u404' }))))
+    const { shape, anomalies } = bench();
+    const outputs = await shape(0, transaction(5, insert('message', message('1', { channel_id: 'c404', user_id: 'u404' }))));
     expect(body(notifications(outputs)[0])).toEqual({
-      type: 'update_notification', channel: 'c404', chat_type: null, update_type: 'message_created', message: { timestamp: '2018-10-16T17:23:49.000100Z', content: 'text 1' },
-    })
-    expect(anomalies).toEqual(['unknown_channel'])
-  })
-})
+      type: 'update_notification',
+      channel: 'c404',
+      chat_type: null,
+      update_type: 'message_created',
+      message: { timestamp: '2018-10-16T17:23:49.000100Z', content: 'text 1' },
+    });
+    expect(anomalies).toEqual(['unknown_channel']);
+  });
+});
 
 describe('a changed message', () => {
   test('is told with its children as they are, read from the database', async () => {
-    const { source, shape } = bench()
-    source.store('1', {}, { maintained: true, children: { reaction: [reaction('10', '1')] } })
-    const outputs = await shape(0, transaction(5, update('message', message('1'), message('1'))))
-    expect(summary(outputs)).toEqual(['5 message_changed 1'])
-    expect(body(notifications(outputs)[0])).toMatchObject({ message: { content: 'text 1', reactions: [{ reaction: 'heart' }] } })
-    expect(source.reads).toEqual([['1']])
-  })
+    const { source, shape } = bench();
+    source.store('1', {}, { maintained: true, children: { reaction: [reaction('10', '1')] } });
+    const outputs = await shape(0, transaction(5, update('message', message('1'), message('1'))));
+    expect(summary(outputs)).toEqual(['5 message_changed 1']);
+    expect(body(notifications(outputs)[0])).toMatchObject({ message: { content: 'text 1', reactions: [{ reaction: 'heart' }] } });
+    expect(source.reads).toEqual([['1']]);
+  });
 
   test('has what the WAL left out from the database', async () => {
-    const { source, shape } = bench()
-    source.store('1', { text: 'a very long text' })
-    const outputs = await shape(0, transaction(5, update('message', null, message('1', { text: undefined }))))
-    expect(body(notifications(outputs)[0])).toMatchObject({ message: { content: 'a very long text' } })
-  })
+    const { source, shape } = bench();
+    source.store('1', { text: 'a very long text' });
+    const outputs = await shape(0, transaction(5, update('message', null, message('1', { text: undefined }))));
+    expect(body(notifications(outputs)[0])).toMatchObject({ message: { content: 'a very long text' } });
+  });
 
   test('never goes back to an older state once a newer one was told', async () => {
-    const { source, shape } = bench()
-    source.store('1', { text: 'newest' }, { children: { kwarg: [kwarg('20', '1')] } })
-    const outputs = await shape(0,
+    const { source, shape } = bench();
+    source.store('1', { text: 'newest' }, { children: { kwarg: [kwarg('20', '1')] } });
+    const outputs = await shape(
+      0,
       transaction(5, insert('kwarg', kwarg('20', '1'))),
       transaction(6, update('message', message('1'), message('1', { text: 'older' }))),
       transaction(7, update('message', message('1', { text: 'older' }), message('1', { text: 'newest' }))),
-    )
-    expect(notifications(outputs).map(body)).toMatchObject([5, 6, 7].map(() => ({ message: { content: 'newest', kwargs: { k: 'v' } } })))
-  })
+    );
+    expect(notifications(outputs).map(body)).toMatchObject([5, 6, 7].map(() => ({ message: { content: 'newest', kwargs: { k: 'v' } } })));
+  });
 
   test('that is gone by now is told as its commit left it', async () => {
-    const { shape, anomalies } = bench()
-    const outputs = await shape(0, transaction(5, update('message', message('1'), message('1', { text: 'after' }))), transaction(6, remove('message', message('1', { text: 'after' }))))
-    expect(notifications(outputs).map(body)).toMatchObject([{ update_type: 'message_changed', message: { content: 'after' } }, { update_type: 'message_deleted', message: { content: 'after' } }])
-    expect(anomalies).toEqual([])
-  })
+    const { shape, anomalies } = bench();
+    const outputs = await shape(
+      0,
+      transaction(5, update('message', message('1'), message('1', { text: 'after' }))),
+      transaction(6, remove('message', message('1', { text: 'after' }))),
+    );
+    expect(notifications(outputs).map(body)).toMatchObject([
+      { update_type: 'message_changed', message: { content: 'after' } },
+      { update_type: 'message_deleted', message: { content: 'after' } },
+    ]);
+    expect(anomalies).toEqual([]);
+  });
 
   test('that is gone by now, and of which only children were written, is told as it was told last, never older', async () => {
     for (const text of ['short', 'long '.repeat(2_000)]) {
-      const { shape } = bench()
-      await shape(0, transaction(5, update('message', message('1'), message('1'))))
-      await shape(0, transaction(6, update('message', message('1'), message('1', { text }))))
-      const notes = notifications(await shape(0, transaction(7, insert('kwarg', kwarg('20', '1')))))
+      const { shape } = bench();
+      await shape(0, transaction(5, update('message', message('1'), message('1'))));
+      await shape(0, transaction(6, update('message', message('1'), message('1', { text }))));
+      const notes = notifications(await shape(0, transaction(7, insert('kwarg', kwarg('20', '1')))));
       // a long text need not be remembered
-      if (text === 'short') expect(notes.length).toBe(1)
-      for (const note of notes) expect(body(note)).toMatchObject({ message: { content: text } })
+      if (text === 'short') expect(notes.length).toBe(1);
+      for (const note of notes) expect(body(note)).toMatchObject({ message: { content: text } });
     }
-  })
+  });
 
   test('that is gone by now, and of which only children were written, is left to its deletion', async () => {
-    const { shape, anomalies } = bench()
-    expect(await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))).toEqual([])
-    expect(anomalies).toEqual([])
-  })
-})
+    const { shape, anomalies } = bench();
+    expect(await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))).toEqual([]);
+    expect(anomalies).toEqual([]);
+  });
+});
 
 describe('a message of which only children were written', () => {
   test('waits where the application keeps its serialized column, and goes out once with the UPDATE that follows', async () => {
-    const { source, shape, shaper } = bench()
-    source.store('1', {}, { maintained: true })
-    expect(summary(await shape(1_000, transaction(5, insert('reaction', reaction('10', '1')))))).toEqual(['5 hold'])
-    expect(shaper.nextDueAt).toBe(1_250)
-    source.store('1', {}, { maintained: true, children: { reaction: [reaction('10', '1')] } })
-    const outputs = await shape(1_010, transaction(6, update('message', message('1'), message('1', { serialized: '{}' }))))
-    expect(summary(outputs)).toEqual(['5 release', '6 message_changed 1'])
-    expect(body(notifications(outputs)[0])).toMatchObject({ message: { reactions: [{ reaction: 'heart' }] } })
-    expect(shaper.nextDueAt).toBe(null)
-    expect(await shape(5_000)).toEqual([])
-  })
+    const { source, shape, shaper } = bench();
+    source.store('1', {}, { maintained: true });
+    expect(summary(await shape(1_000, transaction(5, insert('reaction', reaction('10', '1')))))).toEqual(['5 hold']);
+    expect(shaper.nextDueAt).toBe(1_250);
+    source.store('1', {}, { maintained: true, children: { reaction: [reaction('10', '1')] } });
+    const outputs = await shape(1_010, transaction(6, update('message', message('1'), message('1', { serialized: '{}' }))));
+    expect(summary(outputs)).toEqual(['5 release', '6 message_changed 1']);
+    expect(body(notifications(outputs)[0])).toMatchObject({ message: { reactions: [{ reaction: 'heart' }] } });
+    expect(shaper.nextDueAt).toBe(null);
+    expect(await shape(5_000)).toEqual([]);
+  });
 
   test('goes out by itself when the time is up, under its own id, with the state of then', async () => {
-    const { source, shape, shaper } = bench()
-    source.store('1', {}, { maintained: true })
-    const childOnly = transaction(5, insert('reaction', reaction('10', '1')))
-    await shape(1_000, childOnly)
-    expect(await shape(1_249)).toEqual([])
-    source.store('1', { text: 'as of then' }, { maintained: true })
-    const outputs = await shape(1_250)
-    expect(summary(outputs)).toEqual(['5 message_changed 1', '5 release'])
-    expect(body(notifications(outputs)[0])).toMatchObject({ message: { content: 'as of then' } })
-    expect(shaper.nextDueAt).toBe(null)
+    const { source, shape, shaper } = bench();
+    source.store('1', {}, { maintained: true });
+    const childOnly = transaction(5, insert('reaction', reaction('10', '1')));
+    await shape(1_000, childOnly);
+    expect(await shape(1_249)).toEqual([]);
+    source.store('1', { text: 'as of then' }, { maintained: true });
+    const outputs = await shape(1_250);
+    expect(summary(outputs)).toEqual(['5 message_changed 1', '5 release']);
+    expect(body(notifications(outputs)[0])).toMatchObject({ message: { content: 'as of then' } });
+    expect(shaper.nextDueAt).toBe(null);
 
     // without the wait it would have had the same id
-    const unmaintained = bench()
-    unmaintained.source.store('1')
-    expect(notifications(await unmaintained.shape(0, childOnly)).map(({ id }) => id)).toEqual(notifications(outputs).map(({ id }) => id))
-  })
+    const unmaintained = bench();
+    unmaintained.source.store('1');
+    expect(notifications(await unmaintained.shape(0, childOnly)).map(({ id }) => id)).toEqual(notifications(outputs).map(({ id }) => id));
+  });
 
   test('waits with its UPDATE already in the same batch, and longer than one that is not of its message', async () => {
-    const { source, shape } = bench()
-    for (const id of ['1', '2']) source.store(id, {}, { maintained: true })
-    expect(summary(await shape(0,
-      transaction(5, insert('kwarg', kwarg('20', '1'))),
-      transaction(6, insert('kwarg', kwarg('21', '2'))),
-      transaction(7, update('message', message('1'), message('1'))),
-    ))).toEqual(['5 hold', '6 hold', '5 release', '7 message_changed 1'])
-    expect(summary(await shape(250))).toEqual(['6 message_changed 2', '6 release'])
-  })
+    const { source, shape } = bench();
+    for (const id of ['1', '2']) source.store(id, {}, { maintained: true });
+    expect(
+      summary(
+        await shape(
+          0,
+          transaction(5, insert('kwarg', kwarg('20', '1'))),
+          transaction(6, insert('kwarg', kwarg('21', '2'))),
+          transaction(7, update('message', message('1'), message('1'))),
+        ),
+      ),
+    ).toEqual(['5 hold', '6 hold', '5 release', '7 message_changed 1']);
+    expect(summary(await shape(250))).toEqual(['6 message_changed 2', '6 release']);
+  });
 
   test('is let go by its deletion', async () => {
-    const { source, shape } = bench()
-    source.store('1', {}, { maintained: true })
-    await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))
-    source.messages.clear()
-    expect(summary(await shape(1, transaction(6, remove('kwarg', kwarg('20', '1')), remove('message', message('1')))))).toEqual(['5 release', '6 message_deleted 1'])
-  })
+    const { source, shape } = bench();
+    source.store('1', {}, { maintained: true });
+    await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))));
+    source.messages.clear();
+    expect(summary(await shape(1, transaction(6, remove('kwarg', kwarg('20', '1')), remove('message', message('1')))))).toEqual([
+      '5 release',
+      '6 message_deleted 1',
+    ]);
+  });
 
   test('does not wait where nobody keeps the column, nor with SETTLE_MS=0, and goes out at once when the bridge stops', async () => {
-    const plain = bench()
-    plain.source.store('1')
-    expect(summary(await plain.shape(0, transaction(5, insert('kwarg', kwarg('20', '1')))))).toEqual(['5 message_changed 1'])
-    const off = bench({ settleMs: 0 })
-    off.source.store('1', {}, { maintained: true })
-    expect(summary(await off.shape(0, transaction(5, insert('kwarg', kwarg('20', '1')))))).toEqual(['5 message_changed 1'])
-    const stopping = bench()
-    stopping.source.store('1', {}, { maintained: true })
-    await stopping.shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))
+    const plain = bench();
+    plain.source.store('1');
+    expect(summary(await plain.shape(0, transaction(5, insert('kwarg', kwarg('20', '1')))))).toEqual(['5 message_changed 1']);
+    const off = bench({ settleMs: 0 });
+    off.source.store('1', {}, { maintained: true });
+    expect(summary(await off.shape(0, transaction(5, insert('kwarg', kwarg('20', '1')))))).toEqual(['5 message_changed 1']);
+    const stopping = bench();
+    stopping.source.store('1', {}, { maintained: true });
+    await stopping.shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))));
     expect(summary(await stopping.shape(Number.POSITIVE_INFINITY, transaction(6, insert('kwarg', kwarg('21', '1')))))).toEqual([
-      '6 hold', '5 message_changed 1', '5 release', '6 message_changed 1', '6 release',
-    ])
-  })
+      '6 hold',
+      '5 message_changed 1',
+      '5 release',
+      '6 message_changed 1',
+      '6 release',
+    ]);
+  });
 
   test('is forgotten when another history begins', async () => {
-    const { source, shape, shaper } = bench()
-    source.store('1', {}, { maintained: true })
-    await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))
-    shaper.reset()
-    expect(shaper.nextDueAt).toBe(null)
-    expect(await shape(9_999)).toEqual([])
-  })
-})
+    const { source, shape, shaper } = bench();
+    source.store('1', {}, { maintained: true });
+    await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))));
+    shaper.reset();
+    expect(shaper.nextDueAt).toBe(null);
+    expect(await shape(9_999)).toEqual([]);
+  });
+});
 
 describe('a message that is moved to another channel', () => {
   test('is deleted in the old one, as it was, and created in the new one', async () => {
-    const { source, shape } = bench()
-    source.store('1', { channel_id: 'c2', text: 'after' }, { children: { kwarg: [kwarg('20', '1')] } })
-    const outputs = await shape(0, transaction(5, update('message', message('1', { text: 'before' }), message('1', { channel_id: 'c2', text: 'after' }))))
-    expect(summary(outputs)).toEqual(['5 message_deleted 1', '5 message_created 1'])
-    const [deleted, created] = notifications(outputs)
-    expect(body(deleted)).toMatchObject({ channel: 'c1', message: { content: 'before' } })
-    expect(body(deleted)).not.toHaveProperty('message.kwargs')
-    expect(body(created)).toMatchObject({ channel: 'c2', message: { content: 'after', kwargs: { k: 'v' } } })
-    expect(deleted?.id).not.toBe(created?.id)
-  })
-})
+    const { source, shape } = bench();
+    source.store('1', { channel_id: 'c2', text: 'after' }, { children: { kwarg: [kwarg('20', '1')] } });
+    const outputs = await shape(0, transaction(5, update('message', message('1', { text: 'before' }), message('1', { channel_id: 'c2', text: 'after' }))));
+    expect(summary(outputs)).toEqual(['5 message_deleted 1', '5 message_created 1']);
+    const [deleted, created] = notifications(outputs);
+    expect(body(deleted)).toMatchObject({ channel: 'c1', message: { content: 'before' } });
+    expect(body(deleted)).not.toHaveProperty('message.kwargs');
+    expect(body(created)).toMatchObject({ channel: 'c2', message: { content: 'after', kwargs: { k: 'v' } } });
+    expect(deleted?.id).not.toBe(created?.id);
+  });
+});
 
 describe('a deleted message', () => {
   test('is told as it was, without children, and nothing is read for it', async () => {
-    const { source, shape } = bench()
-    const outputs = await shape(0, transaction(5, remove('kwarg', kwarg('20', '1')), remove('message', message('1'))))
-    expect(notifications(outputs).map(body)).toEqual([{
-      type: 'update_notification', channel: 'c1', chat_type: 'default', update_type: 'message_deleted', message: { timestamp: '2018-10-16T17:23:49.000100Z', user: 'USER1', content: 'text 1' },
-    }])
-    expect(source.reads).toEqual([])
-  })
+    const { source, shape } = bench();
+    const outputs = await shape(0, transaction(5, remove('kwarg', kwarg('20', '1')), remove('message', message('1'))));
+    expect(notifications(outputs).map(body)).toEqual([
+      {
+        type: 'update_notification',
+        channel: 'c1',
+        chat_type: 'default',
+        update_type: 'message_deleted',
+        message: { timestamp: '2018-10-16T17:23:49.000100Z', user: 'USER1', content: 'text 1' },
+      },
+    ]);
+    expect(source.reads).toEqual([]);
+  });
 
   test('of which the WAL does not show the old row cannot be told, and a person hears of it', async () => {
-    const { shape, anomalies } = bench()
-    expect(notifications(await shape(0, transaction(5, remove('message', { id: '1' }))))).toEqual([])
-    expect(anomalies).toEqual(['no_old_row'])
-  })
-})
+    const { shape, anomalies } = bench();
+    expect(notifications(await shape(0, transaction(5, remove('message', { id: '1' }))))).toEqual([]);
+    expect(anomalies).toEqual(['no_old_row']);
+  });
+});
 
 test('every notification of a transaction has an id and a place of its own', async () => {
-  const { source, shape } = bench()
-  for (const id of ['1', '2', '3']) source.store(id)
-  const outputs = await shape(0, transaction(5,
-    update('kwarg', kwarg('20', '1'), kwarg('20', '2')),
-    update('message', message('4'), message('5')),
-    update('message', message('6'), message('6', { channel_id: 'c2' })),
-    insert('message', message('7')),
-    truncate('reaction'),
-    control({ request_update: 'c1' }),
-    control({ resync: '9' }),
-    insert('message', message('8')),
-  ))
-  const all = notifications(outputs)
+  const { source, shape } = bench();
+  for (const id of ['1', '2', '3']) source.store(id);
+  const outputs = await shape(
+    0,
+    transaction(
+      5,
+      update('kwarg', kwarg('20', '1'), kwarg('20', '2')),
+      update('message', message('4'), message('5')),
+      update('message', message('6'), message('6', { channel_id: 'c2' })),
+      insert('message', message('7')),
+      truncate('reaction'),
+      control({ request_update: 'c1' }),
+      control({ resync: '9' }),
+      insert('message', message('8')),
+    ),
+  );
+  const all = notifications(outputs);
   expect(all.map(({ updateType, messageId, channelId }) => `${updateType ?? 'channel'} ${messageId ?? channelId}`)).toEqual([
-    'message_changed 1', 'message_changed 2', 'message_deleted 4', 'message_created 5', 'message_deleted 6', 'message_created 6', 'message_created 7',
-    'channel c1', 'channel c2', 'channel c1', 'channel c1', 'channel c2', 'message_created 8',
-  ])
-  expect(new Set(all.map(({ id }) => id)).size).toBe(all.length)
-  expect(all.map(({ seq }) => seq)).toEqual(all.map(({ seq }) => seq).toSorted((a, b) => a - b))
-})
+    'message_changed 1',
+    'message_changed 2',
+    'message_deleted 4',
+    'message_created 5',
+    'message_deleted 6',
+    'message_created 6',
+    'message_created 7',
+    'channel c1',
+    'channel c2',
+    'channel c1',
+    'channel c1',
+    'channel c2',
+    'message_created 8',
+  ]);
+  expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
+  expect(all.map(({ seq }) => seq)).toEqual(all.map(({ seq }) => seq).toSorted((a, b) => a - b));
+});
 
 describe('channels as a whole', () => {
   test('are told of a truncate, each', async () => {
-    const { shape } = bench({ channelIdFormat: 'hex' })
-    const notes = notifications(await shape(0, transaction(5, truncate('attachment'))))
-    expect(notes.map(body)).toEqual(['c1', 'c2'].map(channel => ({ type: 'update_notification', channel, chat_type: 'default' })))
-    expect(notes.every(({ updateType, messageId, webhookId }) => updateType === null && messageId === null && webhookId === null)).toBe(true)
-  })
+    const { shape } = bench({ channelIdFormat: 'hex' });
+    const notes = notifications(await shape(0, transaction(5, truncate('attachment'))));
+    expect(notes.map(body)).toEqual(['c1', 'c2'].map((channel) => ({ type: 'update_notification', channel, chat_type: 'default' })));
+    expect(notes.every(({ updateType, messageId, webhookId }) => updateType === null && messageId === null && webhookId === null)).toBe(true);
+  });
 
   test('are told to one endpoint by a resync of it, to all by a resync of all, and one of them by a request', async () => {
-    const { shape } = bench()
-    const notes = notifications(await shape(0, transaction(5, control({ resync: '9' }), control({ resync: '*' }), control({ request_update: 'c2' }))))
-    expect(notes.map(({ channelId, webhookId }) => [channelId, webhookId])).toEqual([['c1', '9'], ['c2', '9'], ['c1', null], ['c2', null], ['c2', null]])
-  })
+    const { shape } = bench();
+    const notes = notifications(await shape(0, transaction(5, control({ resync: '9' }), control({ resync: '*' }), control({ request_update: 'c2' }))));
+    expect(notes.map(({ channelId, webhookId }) => [channelId, webhookId])).toEqual([
+      ['c1', '9'],
+      ['c2', '9'],
+      ['c1', null],
+      ['c2', null],
+      ['c2', null],
+    ]);
+  });
 
   test('other requests are handed on', async () => {
-    const { shape } = bench()
-    expect(await shape(0, transaction(5, control({ verify: '3' })))).toEqual([{ kind: 'control', entry: '5', request: { verify: '3' } }])
-  })
-})
+    const { shape } = bench();
+    expect(await shape(0, transaction(5, control({ verify: '3' })))).toEqual([{ kind: 'control', entry: '5', request: { verify: '3' } }]);
+  });
+});
 
 test('a read that fails leaves everything as it was: the same call gives the same again', async () => {
   const batch = [
     transaction(6, update('user', null, { id: 'u1', api_id: 'RENAMED' }), insert('message', message('2')), insert('kwarg', kwarg('21', '1'))),
     transaction(7, update('message', message('3'), message('3', { channel_id: 'c2' })), remove('message', message('4'))),
-  ]
+  ];
   const run = async (failures: number): Promise<readonly Output<string>[]> => {
-    const { source, shape, shaper } = bench()
-    for (const id of ['1', '3']) source.store(id, {}, { maintained: true })
-    await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))))
-    source.failures = failures
+    const { source, shape, shaper } = bench();
+    for (const id of ['1', '3']) source.store(id, {}, { maintained: true });
+    await shape(0, transaction(5, insert('kwarg', kwarg('20', '1'))));
+    source.failures = failures;
     for (let n = 0; n < failures; n += 1) {
-      await expect(shape(300, ...batch)).rejects.toThrow('the connection broke')
-      expect(shaper.nextDueAt).toBe(250)
+      await expect(shape(300, ...batch)).rejects.toThrow('the connection broke');
+      expect(shaper.nextDueAt).toBe(250);
     }
-    const first = await shape(300, ...batch)
-    return [...first, ...(await shape(1_000))]
-  }
-  const undisturbed = await run(0)
+    const first = await shape(300, ...batch);
+    return [...first, ...(await shape(1_000))];
+  };
+  const undisturbed = await run(0);
   expect(summary(undisturbed)).toEqual([
-    '6 message_created 2', '6 hold', '7 message_deleted 3', '7 message_created 3', '7 message_deleted 4', '5 message_changed 1', '5 release', '6 message_changed 1', '6 release',
-  ])
-  expect(await run(3)).toEqual(undisturbed)
-})
+    '6 message_created 2',
+    '6 hold',
+    '7 message_deleted 3',
+    '7 message_created 3',
+    '7 message_deleted 4',
+    '5 message_changed 1',
+    '5 release',
+    '6 message_changed 1',
+    '6 release',
+  ]);
+  expect(await run(3)).toEqual(undisturbed);
+});
