@@ -1,25 +1,22 @@
 import { findDefinition } from './markdown-definitions.js';
+import type { Reference } from './markdown-definitions.js';
 import { Source, textIn } from './markdown-lines.js';
 import type { Heading, Range, Span } from './markdown-lines.js';
 import { listItems, listMarker } from './markdown-lists.js';
 import { append, codeOf, element } from './markdown-tree.js';
 import type { Element } from './markdown-tree.js';
-import { escapeCode, isBlank, skipBlanks, strip, stripEnd, stripStart } from './markdown-text.js';
+import { escapeCode, isBlank, skipBlanks, stripEnd, stripStart } from './markdown-text.js';
 import type { Work } from './markdown-text.js';
+import { strip } from './python-characters.js';
 
 /**
  * How deep the application's parser goes, in frames of Python's stack: quotes stop at the first number, and inside
  * lists Python fails at the second; here the markers are text from there on.
  */
-const QUOTE_FRAMES = 880;
-const LIST_FRAMES = 960;
+const QUOTE_FRAMES = 893;
+const LIST_FRAMES = 988;
 const INDENT = '    ';
 const SETEXT = /^[=-]+ *$/u;
-
-export interface Reference {
-  readonly address: string;
-  readonly title: string;
-}
 
 type State = 'list' | 'loose' | 'detabbed' | 'quote' | 'top';
 

@@ -1,12 +1,18 @@
-import { isSpace, skipBlanks, strip } from './markdown-text.js';
+import { isSpace, skipBlanks } from './markdown-text.js';
+import { strip } from './python-characters.js';
 
-/** `[name]: address "title"`: what a definition says, and where it stands. */
-export interface Definition {
+/** What a definition says. */
+export interface Reference {
+  readonly address: string;
+  /** May be empty. */
+  readonly title: string;
+}
+
+/** `[name]: address "title"`, and where it stands. */
+export interface Definition extends Reference {
   readonly start: number;
   readonly end: number;
   readonly name: string;
-  readonly address: string;
-  readonly title: string;
 }
 
 interface Title {

@@ -142,7 +142,8 @@ export class Destinations {
     const end = useOwn ? ownEnd : otherEnd;
     if (end === null) return null;
     const from = useOwn ? first : second;
-    return { address: data.slice(start, from), title: data.slice(from + 1, end.quote), end: end.bracket + 1, odd: false };
+    const title = data.slice(from + 1, end.quote);
+    return { address: data.slice(start, from), title, end: end.bracket + 1, odd: false };
   }
 
   private untitled(open: number, start: number, quote: number): Destination | null {

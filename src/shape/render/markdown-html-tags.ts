@@ -34,8 +34,9 @@ class Run {
   }
 }
 
-const endsName: Stops = (code) =>
-  code === 0x09 || code === 0x0a || code === 0x0d || code === 0x0c || code === SLASH || code === 0x20 || code === GREATER || code === 0;
+const NAME_ENDS: ReadonlySet<number> = new Set([0, 0x09, 0x0a, 0x0c, 0x0d, 0x20, SLASH, GREATER]);
+
+const endsName: Stops = (code) => NAME_ENDS.has(code);
 const endsStrictName: Stops = (code) => endsName(code) || code === GRAVE;
 const endsKey: Stops = (code) => isSpace(code) || code === SLASH || code === EQUALS || code === GREATER;
 const endsValue: Stops = (code) => code === GREATER || isSpace(code);
@@ -100,7 +101,7 @@ export class StartTags {
   private endOf(at: number): number {
     const text = this.text;
     let inside = this.strictName.endFrom(at + 1);
-    for (let code = text.charCodeAt(inside); isSpace(code) || code === SLASH; code = text.charCodeAt(inside)) inside += 1;
+    while (text.charCodeAt(inside) === SLASH || isSpace(text.charCodeAt(inside))) inside += 1;
     const passed: number[] = [];
     for (;;) {
       if (this.hopeless.has(inside)) break;

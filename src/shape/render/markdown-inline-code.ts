@@ -1,6 +1,7 @@
 import type { Find } from './markdown-stash.js';
-import { ESCAPABLE, escapeCode, escapeMark, strip } from './markdown-text.js';
+import { ESCAPABLE, escapeCode, escapeMark } from './markdown-text.js';
 import { element } from './markdown-tree.js';
+import { strip } from './python-characters.js';
 
 interface Ticks {
   readonly start: number;
@@ -51,6 +52,7 @@ export function codeSpans(data: string): Find | null {
   };
   /** Position up to which backslashes have been taken. */
   let taken = 0;
+  let refused = false;
   return (from) => {
     for (let run = runs[next]; run !== undefined; next += 1, run = runs[next]) {
       if (run.start < from) continue;
@@ -67,8 +69,10 @@ export function codeSpans(data: string): Find | null {
         if (close < 0) continue;
         next += 1;
         const node = element('code', escapeCode(strip(data.slice(start + length, close))), true);
-        return { start, end: close + length, node, again: false };
+        // The escaped backtick that is left over may close what was refused before.
+        return { start, end: close + length, node, again: refused && start > run.start };
       }
+      refused = true;
     }
     return null;
   };

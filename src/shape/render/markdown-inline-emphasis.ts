@@ -55,8 +55,7 @@ class Signs {
   matchKind(at: number, kind: number, apart: boolean): Match | null {
     if (this.data[at] !== this.sign) return null;
     const run = this.runAt(at);
-    if (kind === 0) return run < 3 ? null : this.both(at, kind, this.ones, 1, this.twos);
-    if (kind === 1) return run < 3 ? null : this.both(at, kind, this.twos, 2, this.ones);
+    if (kind === 0 || kind === 1) return run < 3 ? null : this.both(at, kind);
     if (this.sign === '*') return this.star(at, kind, run);
     return apart || !wordBefore(this.data, at) ? this.underscore(at, kind, run) : null;
   }
@@ -68,7 +67,8 @@ class Signs {
   }
 
   /** `***a*b**` and `***a**b*`. */
-  private both(at: number, kind: number, inner: readonly number[], size: number, outer: readonly number[]): Match | null {
+  private both(at: number, kind: 0 | 1): Match | null {
+    const [inner, outer, size] = kind === 0 ? [this.ones, this.twos, 1] : [this.twos, this.ones, 2];
     const middle = next(inner, at + 4);
     const close = middle < 0 ? -1 : next(outer, middle + size);
     if (close < 0) return null;
@@ -113,7 +113,8 @@ class Signs {
     if (close < 0) return null;
     const size = kind === 3 ? 2 : 1;
     const tag = kind === 3 ? 'strong' : 'em';
-    return { kind, shape: 'single', tags: [tag, tag], end: close + size, first: this.data.slice(at + size, close), second: '' };
+    const first = this.data.slice(at + size, close);
+    return { kind, shape: 'single', tags: [tag, tag], end: close + size, first, second: '' };
   }
 }
 

@@ -27,7 +27,9 @@ type Accept = (inside: string) => Element | string | null;
 function angles(data: string, accept: Accept, comment: ((source: string) => string) | null): Find | null {
   if (!data.includes('<')) return null;
   const blocked = new Set<number>();
-  const found = (start: number, end: number, node: Element | string): Found => ({ start, end, node, again: blocked.has(start) });
+  const found = (start: number, end: number, node: Element | string): Found => {
+    return { start, end, node, again: blocked.has(start) };
+  };
   return (from) => {
     for (let at = data.indexOf('<', from); at >= 0; ) {
       if (comment !== null && data.startsWith('<!--', at)) {

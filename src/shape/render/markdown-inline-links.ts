@@ -1,8 +1,9 @@
 import { Brackets, Destinations } from './markdown-destinations.js';
 import type { Find, InlineContext } from './markdown-stash.js';
-import { blankSpace, isSpace, strip } from './markdown-text.js';
+import { blankSpace, isSpace } from './markdown-text.js';
 import { element } from './markdown-tree.js';
 import type { Element } from './markdown-tree.js';
+import { strip } from './python-characters.js';
 
 /** The brackets of links, or of images, from a position. */
 function nextOpening(data: string, from: number, image: boolean): number {
@@ -51,9 +52,10 @@ export function links(data: string, { stash }: InlineContext, image: boolean): F
       else node.text = text;
       // What was refused before may be a link once brackets, quotes or a bracket of an odd number are out of the way.
       const again =
+        ((refused || refusedDestination) && destination.odd) ||
         (refused && has(data, '[]', close + 1, end)) ||
         (refusedDestination && (has(data, `'"<[]`, open + 1, end) || has(data, '()', open, close)));
-      return { start: image ? open - 1 : open, end, node, again: again || ((refused || refusedDestination) && destination.odd) };
+      return { start: image ? open - 1 : open, end, node, again };
     }
     return null;
   };
@@ -113,7 +115,7 @@ function target(name: string, text: string, context: InlineContext, image: boole
   const reference = context.references.get(blankSpace(name.toLowerCase(), true));
   if (reference === undefined) return null;
   const { address, title } = reference;
-  if (!context.expansion.take(context.raw.lengthOf(address) + context.raw.lengthOf(title))) return null;
+  if (!context.expansion.take(context.raw.lengthOf(reference))) return null;
   const node = element(image ? 'img' : 'a');
   node.attributes.set(image ? 'src' : 'href', address);
   if (title !== '') node.attributes.set('title', title);

@@ -1,3 +1,4 @@
+import type { Reference } from './markdown-definitions.js';
 import { ETX, STX } from './markdown-text.js';
 import { isBlockTag } from './markdown-tree.js';
 
@@ -9,16 +10,21 @@ const MARKS = new RegExp(`${MARK}([0-9]+)${ETX}`, 'gu');
 /** HTML that goes to the output as it is. A mark stands for each piece until the very end. */
 export class RawHtml {
   private readonly pieces: string[] = [];
+  private readonly lengths = new Map<Reference, number>();
 
   store(html: string): string {
     this.pieces.push(html);
     return `${MARK}${String(this.pieces.length - 1)}${ETX}`;
   }
 
-  /** How long a text with marks will be. */
-  lengthOf(text: string): number {
+  /** How long an address and its title will be in the output. */
+  lengthOf(reference: Reference): number {
+    const known = this.lengths.get(reference);
+    if (known !== undefined) return known;
+    const text = reference.address + reference.title;
     let length = text.length;
     for (const mark of text.matchAll(MARKS)) length += this.pieces[Number(mark[1])]?.length ?? 0;
+    this.lengths.set(reference, length);
     return length;
   }
 

@@ -1,4 +1,4 @@
-import type { Reference } from './markdown-blocks.js';
+import type { Reference } from './markdown-definitions.js';
 import type { RawHtml } from './markdown-raw.js';
 import { ETX, STX } from './markdown-text.js';
 import type { Work } from './markdown-text.js';

@@ -1,4 +1,6 @@
-/** What Python means by white space and by a word, and the marks that stand for finished pieces inside a text. */
+import { isSpace as isPythonSpace, isWord } from './python-characters.js';
+
+/** Positions and white space in texts, and the marks that stand for finished pieces inside a text. */
 
 /** Delimit a mark. Neither can come from a message: both are removed before anything else happens. */
 export const STX = '\u0002';
@@ -15,19 +17,9 @@ export function escapeMark(character: string): string {
   return `${STX}${String(character.charCodeAt(0))}${ETX}`;
 }
 
-/** `str.isspace()` and `\s`: not JavaScript's, which lacks U+001C-1F and U+0085 and has U+FEFF. */
+/** Is it white space to Python? NaN, the code at the end of a text, is not. */
 export function isSpace(code: number): boolean {
-  if (code <= 0x20) return code === 0x20 || (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x1f);
-  if (code < 0x1680) return code === 0x85 || code === 0xa0;
-  return (
-    code === 0x1680 ||
-    (code >= 0x2000 && code <= 0x200a) ||
-    code === 0x2028 ||
-    code === 0x2029 ||
-    code === 0x202f ||
-    code === 0x205f ||
-    code === 0x3000
-  );
+  return !Number.isNaN(code) && isPythonSpace(code);
 }
 
 /** The first position from `at` that is not white space. */
@@ -55,10 +47,6 @@ export function stripEnd(text: string): string {
   return end === text.length ? text : text.slice(0, end);
 }
 
-export function strip(text: string): string {
-  return stripEnd(stripStart(text));
-}
-
 export function isBlank(text: string): boolean {
   return skipSpace(text, 0) === text.length;
 }
@@ -75,17 +63,6 @@ export function blankSpace(text: string, runs: boolean): string {
     at = end - 1;
   }
   return out + text.slice(from);
-}
-
-const WORD = /^[\p{L}\p{N}_]/u;
-
-function isWord(code: number): boolean {
-  if (code < 0x80) {
-    return (
-      (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a) || code === 0x5f
-    );
-  }
-  return WORD.test(String.fromCodePoint(code));
 }
 
 /** Is there a word character (`\w`) at this position? */
@@ -162,16 +139,15 @@ function expandTabs(text: string): string {
  * such things stay as they are, so that time stays in proportion to the length of the text whatever is in it.
  */
 export class Work {
-  spent = 0;
-  readonly limit: number;
+  private left: number;
 
-  constructor(length: number, times: number) {
-    this.limit = 4_000_000 + times * length;
+  constructor(limit: number) {
+    this.left = limit;
   }
 
   take(amount: number): boolean {
-    if (this.spent + amount > this.limit) return false;
-    this.spent += amount;
+    if (amount > this.left) return false;
+    this.left -= amount;
     return true;
   }
 }

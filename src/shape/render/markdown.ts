@@ -4,35 +4,46 @@ import { InlineParser } from './markdown-inline.js';
 import { RawHtml } from './markdown-raw.js';
 import { prettify, serialize, unescape } from './markdown-serialize.js';
 import { Stash } from './markdown-stash.js';
-import { AMPERSAND, isBlank, normalize, strip, Work } from './markdown-text.js';
+import { AMPERSAND, isBlank, normalize, Work } from './markdown-text.js';
+import { strip } from './python-characters.js';
 
-/** What nested blocks, and texts looked at again, may cost for each character. */
-const BLOCK_TIMES = 8;
-const INLINE_TIMES = 32;
-const EXPANSION_TIMES = 16;
+/**
+ * What a text may cost beyond reading it once, in characters: so much whatever its length, and so much for each
+ * character. Texts of people do not come near it.
+ */
+const LIMITS = {
+  /** Blocks inside blocks. */
+  blocks: { any: 12_000_000, each: 8 },
+  /** Texts of elements, and texts looked at again. */
+  inline: { any: 12_000_000, each: 32 },
+  /** What references add to the output. */
+  expansion: { any: 1_000_000, each: 16 },
+};
 
 const OPENING = '<div>'.length;
 const CLOSING = '</div>'.length;
 
 /**
- * Markdown as the application renders it: Python-Markdown 3.4.1 without extensions, XHTML. Never throws; where
- * Python's would fail, the text that it fails at stays text.
+ * Markdown as the application renders it: Python-Markdown 3.4.1 without extensions, XHTML. Never throws: what Python's
+ * would fail at stays text.
  */
 export function renderMarkdown(text: string): string {
   if (isBlank(text)) return '';
+  const work = (limit: { any: number; each: number }): Work => new Work(limit.any + limit.each * text.length);
   const raw = new RawHtml();
-  const source = extractHtml(normalize(text), raw);
-  const blocks = new BlockParser(new Work(source.length, BLOCK_TIMES));
-  const root = blocks.parse(source);
+  const blocks = new BlockParser(work(LIMITS.blocks));
+  const root = blocks.parse(extractHtml(normalize(text), raw));
   new InlineParser({
     references: blocks.references,
     raw,
     stash: new Stash(),
-    work: new Work(source.length, INLINE_TIMES),
-    expansion: new Work(source.length, EXPANSION_TIMES),
+    work: work(LIMITS.inline),
+    expansion: work(LIMITS.expansion),
   }).run(root);
   prettify(root);
   unescape(root);
-  const output = serialize(root).trimEnd();
-  return strip(raw.restore(strip(output.slice(OPENING, output.length - CLOSING))).replaceAll(AMPERSAND, '&'));
+  // The root's own tags, and the line end after it, are not part of the result.
+  const output = serialize({ ...root, tail: '' });
+  const content = strip(output.slice(OPENING, output.length - CLOSING));
+  return strip(raw.restore(content).replaceAll(AMPERSAND, '&'));
 }
