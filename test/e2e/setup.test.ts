@@ -131,6 +131,12 @@ test('a role that owns nothing runs the bridge with what setup --grant gives it'
     await db.query(`DROP ROLE ${role}`);
   });
   expect((await runCommand(env, ['setup', '--grant', role])).code).toBe(0);
+  const [privileges] = await db.query(
+    `SELECT bool_and(has_function_privilege($1, p.oid, 'EXECUTE')) AS granted, bool_or(has_function_privilege('pg_monitor', p.oid, 'EXECUTE')) AS others
+       FROM pg_proc p WHERE pronamespace = 'slackchat_bridge'::regnamespace AND prorettype <> 'trigger'::regtype`,
+    [role],
+  );
+  expect(privileges).toEqual({ granted: true, others: false });
   const url = new URL(env['DATABASE_URL'] ?? '');
   url.username = role;
   url.password = 'pw';
