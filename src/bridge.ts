@@ -87,7 +87,8 @@ export class Bridge {
             entity: table.entity,
             schema: table.schema,
             table: table.table,
-            columns: new Map(Object.entries(table.columns).map(([logical, real]) => [real, logical])),
+            // Of `serialized` only a query asks, and only whether it is there.
+            columns: new Map(Object.entries(table.columns).flatMap(([logical, real]) => (logical === 'serialized' ? [] : [[real, logical]]))),
             required: Object.keys(table.columns).filter((logical) => !table.optional.includes(logical)),
           })),
           { entity: 'webhook' as const, schema: 'slackchat_bridge', table: 'webhooks', columns: new Map([['id', 'id']]), required: ['id'] },

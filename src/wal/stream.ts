@@ -81,7 +81,7 @@ export class WalStream {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the driver's replication half has no types
     this.#connection = (this.#client as unknown as { connection: CopyConnection }).connection;
     this.#plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [options.publication], messages: true });
-    this.#decoder = new Decoder(this.#plugin, options.watched, options.controlPrefix);
+    this.#decoder = new Decoder(options.watched, options.controlPrefix);
     this.#assembler = new TransactionAssembler(options.partBytes);
     this.ended = new Promise((_resolve, reject) => {
       this.#fail = reject;

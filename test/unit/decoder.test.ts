@@ -1,4 +1,3 @@
-import { PgoutputPlugin } from 'pg-logical-replication';
 import { describe, expect, test } from 'vitest';
 import { StreamError } from '../../src/errors.js';
 import { slackchatMapping } from '../../src/mapping.js';
@@ -27,15 +26,18 @@ const watched: readonly WatchedTable[] = [
     schema: 'chat',
     table: 'posts',
     columns: new Map([
+      ['id', 'id'],
+      ['timestamp', 'timestamp'],
       ['body', 'text'],
       ['room', 'channel_id'],
+      ['extra', 'extra'],
     ]),
     required: ['id', 'timestamp', 'text', 'channel_id'],
   },
-  { entity: 'reaction', schema: 'chat', table: 'reactions', columns: new Map(), required: ['id'] },
+  { entity: 'reaction', schema: 'chat', table: 'reactions', columns: new Map([['id', 'id']]), required: ['id'] },
 ];
 
-const decoder = (): Decoder => new Decoder(new PgoutputPlugin({ protoVersion: 1, publicationNames: ['p'], messages: true }), watched, 'slackchat_bridge');
+const decoder = (): Decoder => new Decoder(watched, 'slackchat_bridge');
 
 const TIMESTAMPTZ = 1_184;
 const MESSAGE_COLUMNS = [
@@ -128,6 +130,36 @@ describe('a row', () => {
     expect(stream.decode(deleteMessage(OTHER, { old: values }))).toBe(null);
   });
 
+  test('has no more columns than are wanted; of every column, those that are not mapped have their own names', () => {
+    const columns = ['id', 'body', 'text', '__proto__', 'other'].map((name) => ({ name, key: true, type: 25 }));
+    const [table] = watched;
+    if (table === undefined) throw new Error('no table');
+    const read = (everyColumn: boolean): unknown => {
+      const stream = new Decoder([{ ...table, columns: new Map([['id', 'id'], ['body', 'text']]), required: ['id', 'text'], everyColumn }], 'x');
+      stream.decode(relationMessage(MESSAGE, 'chat', 'posts', 'f', columns));
+      return stream.decode(deleteMessage(MESSAGE, { old: ['1', '2', '3', '4', '5'] }));
+    };
+    expect(read(false)).toMatchObject({ change: { before: { id: '1', text: '2' } } });
+    expect(Object.keys((read(false) as { change: { before: object } }).change.before)).toEqual(['id', 'text']);
+    expect(read(true)).toMatchObject({ change: { before: { id: '1', text: '2', 'not mapped: text': '3', 'not mapped: __proto__': '4', other: '5' } } });
+  });
+
+  test('keeps a U+FEFF at the begin of a text', () => {
+    const stream = decoder();
+    stream.decode(messageRelation());
+    const text = '\uFEFFa text';
+    expect(stream.decode(insertMessage(MESSAGE, ['7', null, text, 'c1', null]))).toMatchObject({ change: { after: { text } } });
+  });
+
+  test('is not told of by a buffer that is used again', () => {
+    const stream = decoder();
+    stream.decode(messageRelation());
+    const buffer = insertMessage(MESSAGE, values);
+    const row = stream.decode(buffer);
+    buffer.fill(0x78);
+    expect(row).toEqual({ tag: 'row', change: { op: 'insert', entity: 'message', before: null, after: logical } });
+  });
+
   test('follows its table through changes of columns and of names', () => {
     const stream = decoder();
     stream.decode(messageRelation());
@@ -163,7 +195,7 @@ test('every table of the application is understood under its own column names', 
     columns: new Map(Object.entries(columns).map(([name, real]) => [real, name])),
     required: Object.keys(columns).filter((name) => !optional.includes(name)),
   }));
-  const stream = new Decoder(new PgoutputPlugin({ protoVersion: 1, publicationNames: ['p'] }), all, 'x');
+  const stream = new Decoder(all, 'x');
   for (const [oid, { entity, schema, table, columns, optional }] of tables.entries()) {
     const names = Object.keys(columns).filter((name) => !optional.includes(name));
     stream.decode(
