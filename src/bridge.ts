@@ -9,21 +9,23 @@ import { errorMessage, PreconditionError, StreamError, type SlotLostError } from
 import type { Logger } from './log.js';
 import { slackchatMapping } from './mapping.js';
 import { Metrics } from './metrics.js';
+import { Mirror } from './mirror.js';
 import { SaidOnce } from './said-once.js';
 import { Observer } from './observer.js';
 import { endpointEvents, registryEvents } from './reports.js';
+import { savesOf } from './saves.js';
 import { inspect, type Names } from './setup/inspect.js';
 import { missingFromStream, requireReady } from './setup/plan.js';
 import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
 import { Directory, DIRECTORY_ENTITIES } from './shape/directory.js';
 import { Shaper, type Output } from './shape/shaper.js';
+import { disableMirrored, MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
 import { createPool, sessionOptions } from './store/pool.js';
 import { Source } from './store/source.js';
-import { OWN_MARK, WebhookStore } from './store/webhooks.js';
+import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
 import { delay } from './time.js';
-import type { Transaction } from './types.js';
 import { USER_AGENT } from './version.js';
 import { Follower } from './wal/follow.js';
 import { Inbox, type Arrival } from './wal/inbox.js';
@@ -48,6 +50,8 @@ export class Bridge {
   readonly #shaper: Shaper<Entry>;
   readonly #dispatcher: Dispatcher;
   readonly #registry: Registry;
+  readonly #webhooks: WebhookStore;
+  readonly #mirror: Mirror | null;
   readonly #observer: Observer;
   readonly #follower: Follower;
   readonly #said = new SaidOnce(1_000);
@@ -71,12 +75,11 @@ export class Bridge {
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
     });
     this.#dispatcher = new Dispatcher({ ...request, timing }, parked, events, (config.MAX_BUFFER_MB * MEGABYTE) / 2);
-    this.#registry = new Registry(
-      new WebhookStore(pool),
-      this.#dispatcher,
-      { ...request, retryBaseMs: config.RETRY_BASE_MS },
-      registryEvents(log, this.#metrics),
-    );
+    const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
+    this.#mirror = appTable === undefined ? null : new Mirror(new MirrorStore(pool, appTable), log);
+    this.#webhooks = new WebhookStore(pool, appTable);
+    const found = registryEvents(log, this.#metrics);
+    this.#registry = new Registry(this.#webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS }, this.#mirror?.events(found) ?? found);
     this.#follower = new Follower(
       {
         connection: { ...connection, options: [connection.options, sessionOptions(config.TIME_ZONE, 0)].filter((part) => part !== undefined).join(' ') },
@@ -113,6 +116,8 @@ export class Bridge {
       dispatcher: this.#dispatcher,
       buffered: () => this.#inbox.bytes + this.#dispatcher.bytes,
       unsettled: () => this.#ledger.open,
+      verifying: (webhookId) => this.#registry.verifying(webhookId),
+      refusedRows: () => this.#mirror?.refused ?? [],
     });
     this.#shaper = new Shaper<Entry>(source, this.#directory, {
       settleMs: config.SETTLE_MS,
@@ -131,7 +136,7 @@ export class Bridge {
    * @throws {PreconditionError} when the database is not ready for the bridge
    */
   static async open(config: BridgeConfig, log: Logger, signal: AbortSignal): Promise<Bridge | null> {
-    const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX);
+    const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX, config.APP_WEBHOOKS === 'mirror');
     const names: Names = { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
     const connection = await whenReachable(() => connectionConfig(config.environment, 'slackchat-bridge'), log, signal);
     if (connection === null) return null;
@@ -162,6 +167,7 @@ export class Bridge {
     } finally {
       this.#observer.stop();
       this.#registry.close();
+      this.#mirror?.halt();
       this.#dispatcher.close();
       await admin?.close();
       await this.#pool.end();
@@ -222,8 +228,12 @@ export class Bridge {
     }
     // When stopping, what waits for the application's own UPDATE goes out as it is.
     const now = signal.aborted ? Number.POSITIVE_INFINITY : performance.now();
-    const saves = arrivals.map(({ transaction }) => savedWebhooks(transaction)).filter((ids) => ids !== null);
-    if (saves.length > 0) await this.#registry.saved(new Set(saves.flat()));
+    const saves = savesOf(arrivals.map(({ transaction }) => transaction));
+    if (saves !== null) {
+      const synced = await this.#mirror?.sync(saves.app, false);
+      await this.#registry.saved(new Set([...saves.own, ...(synced?.challenge ?? [])]));
+      for (const id of synced?.doubted ?? []) this.#registry.verify(id);
+    }
     if (generation !== this.#generation) return;
     const outputs = await this.#shaper.shape(arrivals, this.#systemId, now);
     if (generation !== this.#generation) return;
@@ -270,7 +280,11 @@ export class Bridge {
         for (const row of await this.#source.newest(entity, DIRECTORY_LIMIT)) this.#directory.put(entity, row);
       }
       await this.#observer.observe();
+      await this.#webhooks.forgetPassed(this.#config.SLOT_NAME);
+      if (this.#mirror === null) await disableMirrored(this.#pool);
+      const synced = await this.#mirror?.sync(new Map(), true);
       await this.#registry.load();
+      for (const id of synced?.doubted ?? []) this.#registry.verify(id);
     }
     await this.#checkStream();
     if (await resumeResync(this.#pool)) this.#log.warn('every channel is announced, because changes were missed');
@@ -304,6 +318,7 @@ export class Bridge {
     this.#observer.state = 'standby';
     this.#generation += 1;
     this.#registry.close();
+    this.#mirror?.halt();
     this.#shaper.reset();
     await this.#dispatcher.abandon();
     this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
@@ -358,18 +373,3 @@ const ANOMALIES = {
   template_error: 'a custom content template is in error and leaves texts as they are',
   unknown_channel: 'a message\'s channel or chat type is not in the database any more: its chat type is sent as null',
 } as const;
-
-/** The webhooks that a transaction of someone else wrote; null: it concerns none, or this process wrote it. */
-function savedWebhooks(transaction: Transaction): readonly string[] | null {
-  const ids: string[] = [];
-  let concerned = false;
-  for (const change of transaction.changes) {
-    if (change.kind === 'control' && change.content === OWN_MARK) return null;
-    if (change.kind === 'truncate') concerned ||= change.entities.includes('webhook');
-    if (change.kind !== 'row' || change.entity !== 'webhook') continue;
-    concerned = true;
-    const id = (change.after ?? change.before)['id'];
-    if (typeof id === 'string') ids.push(id);
-  }
-  return concerned ? ids : null;
-}

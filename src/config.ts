@@ -55,6 +55,7 @@ const database = z.object({
   PUBLICATION_NAME: name('slackchat_bridge'),
   SOURCE_SCHEMA: z.string().min(1, fail('a schema name')).max(63, fail('a schema name of at most 63 bytes')).default('public'),
   TABLE_PREFIX: z.string().max(40, fail('at most 40 characters')).default('slackchat_'),
+  APP_WEBHOOKS: choice(['off', 'mirror'], 'off'),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
 });
 
@@ -89,7 +90,6 @@ export type BridgeConfig = Readonly<z.infer<typeof bridge>> & { readonly environ
 /** Names of the contract that this version does not know how to honour yet: better refused than ignored. */
 const NOT_YET: Readonly<Record<string, string>> = {
   MAPPING_FILE: '',
-  APP_WEBHOOKS: 'off',
   CHANNEL_REQUESTS: 'off',
   SHARD: '',
 };

@@ -63,12 +63,16 @@ const LAYOUT: readonly Layout[] = [
     columns: ['id', 'chat_type_id', 'search_string', 'content_template', 'argument_template', 'attachment_template', 'kwarg_template'],
     oldRow: ['id'],
   },
+  { entity: 'appWebhook', name: 'webhook', columns: ['id', 'endpoint', 'verified'], oldRow: ['id'] },
 ];
 
-/** The application's own names under a schema and a table prefix. */
-export function slackchatMapping(schema: string, prefix: string): Mapping {
+/**
+ * The application's own names under a schema and a table prefix.
+ * @param appWebhooks with its own table of webhooks
+ */
+export function slackchatMapping(schema: string, prefix: string, appWebhooks = false): Mapping {
   return new Map(
-    LAYOUT.map(({ entity, name, columns, oldRow, optional }) => [
+    LAYOUT.filter(({ entity }) => appWebhooks || entity !== 'appWebhook').map(({ entity, name, columns, oldRow, optional }) => [
       entity,
       {
         entity,

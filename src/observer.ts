@@ -15,6 +15,10 @@ export interface Observed {
   readonly dispatcher: Dispatcher;
   readonly buffered: () => number;
   readonly unsettled: () => number;
+  /** it is being challenged */
+  readonly verifying: (webhookId: string) => boolean;
+  /** rows of the application's table that cannot be endpoints, and the rule that they break */
+  readonly refusedRows: () => readonly { readonly id: string; readonly rule: string }[];
 }
 
 interface Counts {
@@ -120,7 +124,7 @@ export class Observer {
 
   /** Holds no token and no secret: endpoints are shown without their query. */
   status(): unknown {
-    const { follower, dispatcher, buffered, unsettled } = this.#observed;
+    const { follower, dispatcher, buffered, unsettled, verifying, refusedRows } = this.#observed;
     return {
       state: this.state,
       reason: this.notReady(),
@@ -136,12 +140,14 @@ export class Observer {
         endpoint: withoutQuery(endpoint.webhook.endpoint),
         enabled: endpoint.webhook.enabled,
         verified: endpoint.webhook.verified,
+        verifying: verifying(endpoint.webhook.id),
         failing: endpoint.failing,
         inFlight: endpoint.inFlight,
         queued: endpoint.queued,
         waiting: this.#counts.get(endpoint.webhook.id)?.waiting ?? 0,
         dead: this.#counts.get(endpoint.webhook.id)?.dead ?? 0,
       })),
+      refusedRows: refusedRows(),
     };
   }
 }

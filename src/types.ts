@@ -11,7 +11,10 @@ export type Entity =
   | 'chatType'
   | 'argument'
   | 'template'
-  | 'webhook';
+  /** slackchat_bridge.webhooks */
+  | 'webhook'
+  /** the application's own table of webhooks */
+  | 'appWebhook';
 
 /**
  * One row as the WAL or a query has it: column (logical name) → its text, raw, so that no microsecond
@@ -85,6 +88,10 @@ export interface Webhook {
   readonly maxInFlight: number;
   readonly enabled: boolean;
   readonly verified: boolean;
+  /** the application has it for verified, and the bridge's own challenge is not decided: what is for it is stored until it is */
+  readonly awaited: boolean;
+  /** told only of what is committed at this position or later; null: of everything */
+  readonly deliverFrom: Lsn | null;
   /** the row says why something failed */
   readonly failureNoted: boolean;
 }

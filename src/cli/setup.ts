@@ -28,7 +28,7 @@ export function setupCommand(): Command {
 }
 
 export function namesOf(config: DatabaseConfig): Names {
-  const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX);
+  const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX, config.APP_WEBHOOKS === 'mirror');
   return { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
 }
 

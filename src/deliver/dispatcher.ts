@@ -62,7 +62,7 @@ export class Dispatcher {
 
   /** @param release called once every endpoint that wants it has it, delivered or parked */
   deliver(notification: Notification, release: () => void): void {
-    const wanting = [...this.#endpoints.values()].filter((endpoint) => endpoint.active && wants(endpoint.webhook, notification));
+    const wanting = [...this.#endpoints.values()].filter((endpoint) => endpoint.listening && wants(endpoint.webhook, notification));
     let pending = wanting.length;
     if (pending === 0) {
       release();
@@ -144,6 +144,7 @@ export class Dispatcher {
 
 /** Whether this endpoint asked for such a notification. */
 export function wants(webhook: Webhook, notification: Notification): boolean {
+  if (webhook.deliverFrom !== null && notification.lsn < webhook.deliverFrom) return false;
   if (notification.webhookId !== null && notification.webhookId !== webhook.id) return false;
   // A chat type that is not known any more may be one of these: rather told too much than lost.
   if (webhook.chatTypes !== null && notification.chatType !== null && !webhook.chatTypes.includes(notification.chatType)) return false;

@@ -75,7 +75,12 @@ export class Endpoint {
     return this.#webhook;
   }
 
-  /** Notifications go here. */
+  /** Notifications are taken: to be sent, or stored until a challenge is decided. */
+  get listening(): boolean {
+    return this.active || (this.#webhook.enabled && this.#webhook.awaited && !this.#closed);
+  }
+
+  /** Notifications go there. */
   get active(): boolean {
     return this.#webhook.enabled && this.#webhook.verified && !this.#closed;
   }

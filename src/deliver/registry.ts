@@ -48,7 +48,7 @@ export class Registry {
     });
   }
 
-  /** Takes the table as it is now, and challenges what is not verified and not being challenged. */
+  /** Takes the table as it is now, and challenges all that is not verified and not being challenged. */
   load(): Promise<void> {
     return this.#exclusively(() => this.#load());
   }
@@ -58,13 +58,17 @@ export class Registry {
     return this.#exclusively(async () => {
       const interrupted = [...webhookIds].filter((id) => this.#verifier.running(id));
       for (const id of webhookIds) this.#verifier.cancel(id);
-      await this.#load();
+      await this.#load(webhookIds);
       // One that was asked for is not forgotten because the row was saved meanwhile.
       for (const id of interrupted) if (!this.#verifier.running(id)) this.verify(id);
     });
   }
 
-  /** Asked for by SQL. */
+  verifying(webhookId: string): boolean {
+    return this.#verifier.running(webhookId);
+  }
+
+  /** Asked for: what is verified stays so until the challenge fails. */
   verify(webhookId: string): void {
     const webhook = this.#webhooks.get(webhookId);
     if (webhook?.enabled === true) this.#verifier.request(webhook);
@@ -120,20 +124,22 @@ export class Registry {
       // One that was verified stays so until there is no hope left.
       const known = this.#webhooks.get(webhook.id) ?? webhook;
       const stillVerified = known.verified && !final;
-      this.#set({ ...webhook, verified: stillVerified });
+      this.#set({ ...webhook, verified: stillVerified, awaited: known.awaited && !final });
       await this.#table.refused(webhook, reason, stillVerified);
       this.#events.refused(webhook, reason, final);
     });
   }
 
-  async #load(): Promise<void> {
+  /** @param saved of these alone, the unverified ones are challenged; null: all */
+  async #load(saved: ReadonlySet<string> | null = null): Promise<void> {
     const webhooks = await this.#table.all();
     for (const id of this.#webhooks.keys()) if (!webhooks.some((webhook) => webhook.id === id)) this.#verifier.cancel(id);
     this.#webhooks = new Map(webhooks.map((webhook) => [webhook.id, webhook]));
     await this.#dispatcher.apply(webhooks);
     for (const webhook of webhooks) {
       if (webhook.failureNoted && webhook.verified && !this.#noted.has(webhook.id)) this.#noted.set(webhook.id, 0);
-      if (webhook.enabled && !webhook.verified && !this.#verifier.running(webhook.id)) this.#verifier.request(webhook);
+      if (!webhook.enabled || webhook.verified || this.#verifier.running(webhook.id)) continue;
+      if (saved === null || saved.has(webhook.id) || webhook.awaited) this.#verifier.request(webhook);
     }
   }
 

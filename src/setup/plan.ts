@@ -131,6 +131,7 @@ export function planTeardown(state: DatabaseState, names: Names): readonly Step[
 /** What a role needs that only runs the bridge. REPLICATION is an attribute that only an administrator can give. */
 export function planGrants(role: string, names: Names): Step {
   const to = quoteIdent(role);
+  const app = names.tables.find(({ entity }) => entity === 'appWebhook');
   const schemas = [...new Set(names.tables.map((table) => table.schema))];
   return {
     title: `privileges of ${role}, the role that runs the bridge`,
@@ -140,7 +141,8 @@ export function planGrants(role: string, names: Names): Step {
       `GRANT SELECT ON ${names.tables.map(qualifiedName).join(', ')} TO ${to}`,
       `GRANT USAGE ON SCHEMA slackchat_bridge TO ${to}`,
       `GRANT SELECT ON ALL TABLES IN SCHEMA slackchat_bridge TO ${to}`,
-      `GRANT UPDATE ON slackchat_bridge.webhooks TO ${to}`,
+      ...(app === undefined ? [] : [`GRANT UPDATE (${quoteIdent(app.columns['verified'] ?? 'verified')}) ON ${qualifiedName(app)} TO ${to}`]),
+      `GRANT INSERT, UPDATE, DELETE ON slackchat_bridge.webhooks TO ${to}`,
       `GRANT INSERT, UPDATE, DELETE ON slackchat_bridge.deliveries TO ${to}`,
       `GRANT INSERT, UPDATE, DELETE ON slackchat_bridge.meta TO ${to}`,
       `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA slackchat_bridge TO ${to}`,

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import { parseLsn } from '../lsn.js';
+import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
 import type { Webhook } from '../types.js';
 import { inTransaction } from './pool.js';
 
@@ -16,28 +18,47 @@ interface WebhookRow {
   readonly enabled: string;
   readonly verified: string;
   readonly failure_noted: string;
+  readonly deliver_from: string | null;
+  readonly awaited: string;
 }
 
-const COLUMNS = 'id, endpoint, token, secret, chat_types, update_types, ordering, conflate, max_in_flight, enabled, verified, last_error IS NOT NULL AS failure_noted';
+const COLUMNS = 'id, endpoint, token, secret, chat_types, update_types, ordering, conflate, max_in_flight, enabled, verified, last_error IS NOT NULL AS failure_noted, deliver_from';
 
 /**
  * Marks a transaction as the bridge's own: in the WAL for the stream, in the session for the table's
  * trigger. The mark is this process's, because what another instance wrote is news to this one.
  */
 export const OWN_MARK = JSON.stringify({ own: randomUUID() });
-const OWN_WRITE = `SELECT set_config('slackchat_bridge.own_write', 'on', true), pg_logical_emit_message(true, 'slackchat_bridge', '${OWN_MARK}')`;
+export const OWN_WRITE = `SELECT set_config('slackchat_bridge.own_write', 'on', true), pg_logical_emit_message(true, 'slackchat_bridge', '${OWN_MARK}')`;
 
 /** slackchat_bridge.webhooks. */
 export class WebhookStore {
   readonly #pool: pg.Pool;
+  readonly #select: string;
 
-  constructor(pool: pg.Pool) {
+  /** @param app the application's own table, when its rows are mirrored */
+  constructor(pool: pg.Pool, app: TableMapping | undefined) {
     this.#pool = pool;
+    const awaited = app === undefined ? 'false' : awaitedIn(app);
+    this.#select = `SELECT ${COLUMNS}, ${awaited} AS awaited FROM slackchat_bridge.webhooks ORDER BY id`;
   }
 
   async all(): Promise<readonly Webhook[]> {
-    const result = await this.#pool.query<WebhookRow>(`SELECT ${COLUMNS} FROM slackchat_bridge.webhooks ORDER BY id`);
+    const result = await this.#pool.query<WebhookRow>(this.#select);
     return result.rows.map(toWebhook);
+  }
+
+  /** Positions that are behind the slot need not be remembered; those of another server's WAL mean nothing here. */
+  async forgetPassed(slot: string): Promise<void> {
+    await inTransaction(this.#pool, async (client) => {
+      await client.query(OWN_WRITE);
+      await client.query(
+        `UPDATE slackchat_bridge.webhooks SET deliver_from = NULL
+          WHERE deliver_from <= (SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1)
+             OR (deliver_from > pg_current_wal_insert_lsn() AND deliver_from <> 'FFFFFFFF/FFFFFFFF')`,
+        [slot],
+      );
+    });
   }
 
   /** Sets `verified`, if the row still is what was challenged. */
@@ -92,6 +113,12 @@ export class WebhookStore {
   }
 }
 
+/** Unverified, while the application has an address for verified: it is told in the end what is committed meanwhile. */
+function awaitedIn(app: TableMapping): string {
+  const column = (logical: string): string => `a.${quoteIdent(app.columns[logical] ?? logical)}`;
+  return `NOT webhooks.verified AND EXISTS (SELECT FROM ${qualifiedName(app)} a WHERE ${column('endpoint')}::text = webhooks.endpoint AND ${column('verified')})`;
+}
+
 function toWebhook(row: WebhookRow): Webhook {
   return {
     id: row.id,
@@ -106,5 +133,7 @@ function toWebhook(row: WebhookRow): Webhook {
     enabled: row.enabled === 't',
     verified: row.verified === 't',
     failureNoted: row.failure_noted === 't',
+    awaited: row.awaited === 't',
+    deliverFrom: row.deliver_from === null ? null : parseLsn(row.deliver_from),
   };
 }

@@ -132,7 +132,7 @@ test('waiting for room leaves no listener behind', async () => {
   const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
   await dispatcher.apply([{
     id: '1', endpoint: 'not a URL', token: null, secret: null, chatTypes: null, updateTypes: null,
-    ordering: 'message', conflate: false, maxInFlight: 1, enabled: true, verified: true, failureNoted: false,
+    ordering: 'message', conflate: false, maxInFlight: 1, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
   }]);
   const stop = new AbortController();
   for (let index = 0; index < 30; index += 1) {

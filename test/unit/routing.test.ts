@@ -17,6 +17,8 @@ const webhook = (over: Partial<Webhook> = {}): Webhook => ({
   enabled: true,
   verified: true,
   failureNoted: false,
+  awaited: false,
+  deliverFrom: null,
   ...over,
 });
 const about = (over: Partial<Notification> = {}): Notification => ({

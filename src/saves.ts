@@ -1,0 +1,36 @@
+import { OWN_MARK } from './store/webhooks.js';
+import type { Transaction } from './types.js';
+
+/** Rows of endpoints that somebody else saved. */
+export interface Saves {
+  /** ids in slackchat_bridge.webhooks */
+  readonly own: ReadonlySet<string>;
+  /** ids in the application's table; false: a save left it unverified, for a moment at least */
+  readonly app: ReadonlyMap<string, boolean>;
+}
+
+/** What these transactions did to the tables of endpoints; null: nothing that is news. */
+export function savesOf(transactions: readonly Transaction[]): Saves | null {
+  const own = new Set<string>();
+  const app = new Map<string, boolean>();
+  let concerned = false;
+  for (const { changes } of transactions) {
+    const marks = changes.flatMap((change) => (change.kind === 'control' && isMark(change.content) ? change.content : []));
+    for (const change of changes) {
+      // What another instance wrote to the bridge's rows is news. What it wrote to the application's is none: it wrote what it knew.
+      const news = { webhook: !marks.includes(OWN_MARK), appWebhook: marks.length === 0 };
+      if (change.kind === 'truncate') concerned ||= (['webhook', 'appWebhook'] as const).some((entity) => news[entity] && change.entities.includes(entity));
+      if (change.kind !== 'row' || (change.entity !== 'webhook' && change.entity !== 'appWebhook') || !news[change.entity]) continue;
+      concerned = true;
+      const id = (change.after ?? change.before)['id'];
+      if (typeof id !== 'string') continue;
+      if (change.entity === 'webhook') own.add(id);
+      else if (change.after !== null) app.set(id, app.get(id) !== false && change.after['verified'] === 't');
+    }
+  }
+  return concerned ? { own, app } : null;
+}
+
+function isMark(content: string): boolean {
+  return content.startsWith('{"own":');
+}
