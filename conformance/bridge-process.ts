@@ -3,12 +3,15 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 
 const ROOT = join(import.meta.dirname, '..');
 const MAIN = join(ROOT, 'dist/main.js');
 /** What the machine needs to run a process; settings of a bridge in the user's own shell stay out. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
 const READY_MS = 30_000;
+
+const status = z.looseObject({ endpoints: z.array(z.looseObject({ verifying: z.boolean() })) });
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -66,6 +69,12 @@ export class BridgeProcess {
       if (answer?.ok === true) return;
     }
     throw new Error(`the bridge did not come up. Its output ends with:\n${this.tail}`);
+  }
+
+  /** An endpoint is being challenged. */
+  async verifying(): Promise<boolean> {
+    const answer = await fetch(`http://127.0.0.1:${this.#port ?? 0}/api/status`);
+    return status.parse(await answer.json()).endpoints.some(({ verifying }) => verifying);
   }
 
   async stop(): Promise<void> {

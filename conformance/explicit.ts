@@ -13,7 +13,7 @@ export interface Request {
 }
 
 const FUNCTIONS: Readonly<Record<string, string>> = { update_notification: 'request_update', republish_request: 'republish', unpublish_request: 'unpublish' };
-const MISSING: Readonly<Record<string, Missing>> = { url_verification: 'verification (APP_WEBHOOKS=mirror)', republish_request: 'republish', unpublish_request: 'unpublish' };
+const MISSING: Readonly<Record<string, Missing>> = { republish_request: 'republish', unpublish_request: 'unpublish' };
 
 export const isExplicit = (body: Json): boolean => text(field(body, 'update_type')) === undefined;
 

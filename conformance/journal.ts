@@ -16,6 +16,8 @@ export type Committed = readonly Write[];
 
 const LINE = /^table (?<tables>[^:]+): (?<op>INSERT|UPDATE|DELETE|TRUNCATE): (?<rest>[^]*)$/u;
 const COLUMN = /(?<name>"[^"]*"|[^\s"[]+)\[(?:[^[\]]|\[\])+\]:(?<value>'(?:[^']|'')*'|\S+) ?/uy;
+/** The logical message by which the bridge marks what it writes itself. */
+const OWN = /^message: transactional: 1 prefix: slackchat_bridge, sz: \d+ content:\{"own"/u;
 const PREFIX = 'public.slackchat_';
 
 /**
@@ -39,16 +41,19 @@ export class Journal {
     await this.#client.query('SELECT pg_drop_replication_slot($1)', [this.#slot]);
   }
 
-  /** The transactions since it was asked last; those that wrote none of the application's rows are left out. */
+  /** The transactions since it was asked last; those that wrote none of the application's rows, and those of the bridge, are left out. */
   async take(): Promise<readonly Committed[]> {
     const { rows } = await this.#client.query<{ data: string }>("SELECT data FROM pg_logical_slot_get_changes($1, NULL, NULL, 'include-xids', '0', 'skip-empty-xacts', '1')", [this.#slot]);
     const transactions: Write[][] = [];
+    const own = new Set<Write[]>();
     for (const { data } of rows) {
       if (data === 'BEGIN') transactions.push([]);
+      const newest = transactions.at(-1);
+      if (newest !== undefined && OWN.test(data)) own.add(newest);
       const write = parseLine(data);
-      if (write !== null) transactions.at(-1)?.push(write);
+      if (write !== null) newest?.push(write);
     }
-    return transactions.filter((writes) => writes.length > 0);
+    return transactions.filter((writes) => writes.length > 0 && !own.has(writes));
   }
 }
 

@@ -12,11 +12,13 @@ interface Session {
 /** The application's database sessions: one connection for each name, its statements in order. */
 export class Sessions {
   readonly #url: string;
+  readonly #rewrite: (sql: string) => string;
   readonly #sessions = new Map<string, Session>();
   #errors: string[] = [];
 
-  constructor(url: string) {
+  constructor(url: string, rewrite: (sql: string) => string) {
     this.#url = url;
+    this.#rewrite = rewrite;
   }
 
   /**
@@ -27,7 +29,7 @@ export class Sessions {
     for (const [name, sql] of statements) {
       const session = await this.#session(name);
       await session.last;
-      session.last = session.client.query(sql).then(
+      session.last = session.client.query(this.#rewrite(sql)).then(
         () => undefined,
         (error: unknown) => {
           this.#errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);

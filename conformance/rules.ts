@@ -9,6 +9,7 @@ export const RULES = {
   'message-moved': 'a message that changes its channel is told as deleted there and created here',
   'silent-write-told': 'raw SQL, bulk and queryset writes are told; the application never announced them',
   'truncate-told': 'a TRUNCATE is told as an update of every channel; the application never announced it',
+  'challenged-anew': 'an endpoint is challenged whenever its row is new, unticked or has another address; the application believes a tick, and does not see bulk writes',
   'endpoint-isolated': 'an endpoint that the application gave up on is tried again, and does not keep others from being told',
   'fields-echoed': 'the application echoed a value as it was given; the bridge sends what the database holds',
   'newer-payload': 'the bridge told a newer state than the application, which a broker or a stale instance held up',
@@ -23,7 +24,7 @@ export const RULES = {
 export type Rule = keyof typeof RULES;
 
 /** What this version of the bridge does not do yet. */
-export type Missing = 'verification (APP_WEBHOOKS=mirror)' | 'republish' | 'unpublish';
+export type Missing = 'republish' | 'unpublish';
 
 export interface Finding {
   readonly step: number;

@@ -1,5 +1,6 @@
 import type { PostgresServer } from '../src/demo/postgres.js';
-import { endpointsOf, recordedOrigin } from './endpoints.js';
+import { AppWebhooks } from './challenges.js';
+import { endpointsOf, mirrors, recordedOrigin } from './endpoints.js';
 import { ask, placeOf, requestsOf } from './explicit.js';
 import { summarize, summarizeRecorded } from './journal.js';
 import { field, text } from './json.js';
@@ -27,22 +28,24 @@ export interface Ground {
 }
 
 const TABLES = new Set(['chattype', 'user', 'channel', 'argument', 'customcontenttemplate', 'message', 'reaction', 'attachment', 'keywordargument', 'webhook']);
-/** Before there is APP_WEBHOOKS=mirror, the application's own rows are not challenged. */
-const NEVER_ASKED = ['url_verification'];
 
 /** Plays one recorded run against the real bridge, step by step. */
 export async function runScenario(scenario: Scenario, { server, template, settings: more }: Ground): Promise<Result> {
   const token = scenario.steps.flatMap(({ posted }) => posted.flatMap(({ body }) => text(field(body, 'token')) ?? []))[0] ?? 'slackchat';
   const settings = { TIME_ZONE: scenario.time_zone, MEDIA_URL: scenario.media_url, WEBHOOK_VERIFICATION_TOKEN: token, ...more };
-  const stage = await Stage.open({ server, template, initialSql: scenario.initial_sql, settings });
+  const recorded = recordedOrigin(scenario);
+  const mirrored = mirrors(scenario) ? recorded : null;
+  const stage = await Stage.open({ server, template, initialSql: scenario.initial_sql, mirrored, settings });
   try {
     const rows = new Rows(scenario.time_zone);
     await rows.load(stage.client);
+    const webhooks = mirrored === null ? null : new AppWebhooks();
+    await webhooks?.load(stage.client);
     const findings: Finding[] = [];
-    const origin = recordedOrigin(scenario);
+    const origin = mirrored === null ? recorded : stage.receiver.origin;
     let ours = 0;
     for (const step of scenario.steps) {
-      const { arrivals, findings: found } = await playStep(stage, step, { rows, origin, zone: scenario.time_zone });
+      const { arrivals, findings: found } = await playStep(stage, step, { rows, webhooks, origin, zone: scenario.time_zone });
       ours += arrivals;
       findings.push(...found);
     }
@@ -52,7 +55,15 @@ export async function runScenario(scenario: Scenario, { server, template, settin
   }
 }
 
-async function playStep(stage: Stage, step: Step, { rows, origin, zone }: { rows: Rows; origin: string; zone: string }): Promise<{ arrivals: number; findings: readonly Finding[] }> {
+interface Course {
+  readonly rows: Rows;
+  /** null: the bridge does not mirror them */
+  readonly webhooks: AppWebhooks | null;
+  readonly origin: string;
+  readonly zone: string;
+}
+
+async function playStep(stage: Stage, step: Step, { rows, webhooks, origin, zone }: Course): Promise<{ arrivals: number; findings: readonly Finding[] }> {
   const endpoints = await endpointsOf(stage.client, step, origin);
   await stage.register(endpoints.paths);
   stage.receiver.expect(step.posted, endpoints.unreachable);
@@ -64,7 +75,7 @@ async function playStep(stage: Stage, step: Step, { rows, origin, zone }: { rows
   rows.apply(transactions);
   const arrivals = stage.receiver.take();
   const { rows: counted } = await stage.client.query<{ channels: number }>('SELECT count(*)::int AS channels FROM slackchat_channel');
-  const judged = judgeStep({ step, transactions, arrivals, endpoints, rows, zone, missing, channels: counted[0]?.channels ?? 0 });
+  const judged = judgeStep({ step, transactions, saves: webhooks?.apply(transactions) ?? new Map<string, never>(), arrivals, endpoints, rows, zone, missing, channels: counted[0]?.channels ?? 0 });
 
   const errors = stage.sessions.takeErrors();
   const recorded = summarizeRecorded(step.transactions, TABLES);
@@ -76,7 +87,7 @@ async function playStep(stage: Stage, step: Step, { rows, origin, zone }: { rows
 
 /** The statements, and the requests of people between them. @returns the types of requests that could not be made */
 async function play(stage: Stage, step: Step): Promise<ReadonlySet<string>> {
-  const missing = new Set(NEVER_ASKED);
+  const missing = new Set<string>();
   const requests = requestsOf(step);
   let done = 0;
   for (const [index, request] of requests.entries()) {

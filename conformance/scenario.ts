@@ -10,7 +10,7 @@ const whole = z.string().transform((value) => Number(value.replace('\u0000', '')
 const post = z.looseObject({
   path: z.string(),
   body: json,
-  answer: z.looseObject({ status: whole.optional(), close: z.boolean().optional() }).default({}),
+  answer: z.looseObject({ status: whole.optional(), close: z.boolean().optional(), body: z.string().optional().catch(undefined) }).default({}),
 });
 
 const scenario = z.looseObject({

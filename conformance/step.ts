@@ -1,4 +1,5 @@
 import { stories, truncates, type Story } from './contract.js';
+import { isChallenge, judgeChallenges, type Saves } from './challenges.js';
 import { isExplicit, judgeRequest, missingOf, requestOf } from './explicit.js';
 import type { Endpoints } from './endpoints.js';
 import type { Committed } from './journal.js';
@@ -12,6 +13,8 @@ import type { Step } from './scenario.js';
 export interface Played {
   readonly step: Step;
   readonly transactions: readonly Committed[];
+  /** of the application's webhooks, by path, where the bridge mirrors them */
+  readonly saves: ReadonlyMap<string, Saves>;
   readonly arrivals: readonly Arrival[];
   readonly endpoints: Endpoints;
   readonly rows: Rows;
@@ -24,14 +27,17 @@ export interface Played {
 
 /** Holds what came of a step against what the application sent, endpoint by endpoint and message by message. */
 export function judgeStep(played: Played): readonly Finding[] {
-  const { step, arrivals, endpoints } = played;
+  const { step, arrivals, endpoints, saves } = played;
   const told = stories(played.transactions);
   const endpointFails = endpoints.unreachable.size > 0 || step.posted.some(({ answer }) => answer.close === true);
-  const paths = [...new Set([...endpoints.paths, ...step.posted.map(({ path }) => path), ...arrivals.map(({ path }) => path)])];
+  const paths = [...new Set([...endpoints.paths, ...step.posted.map(({ path }) => path), ...arrivals.map(({ path }) => path), ...saves.keys()])];
   return paths.flatMap((path) => {
-    const theirs = step.posted.filter((post) => post.path === path).map(({ body }) => body);
-    const ours = arrivals.filter((arrival) => arrival.path === path).map(({ body }) => body);
+    const theirAll = step.posted.filter((post) => post.path === path).map(({ body }) => body);
+    const ourAll = arrivals.filter((arrival) => arrival.path === path).map(({ body }) => body);
+    const challenged = judgeChallenges(theirAll.filter(isChallenge), ourAll.filter(isChallenge), saves.get(path));
+    const [theirs, ours] = [theirAll.filter((body) => !isChallenge(body)), ourAll.filter((body) => !isChallenge(body))];
     const findings = [
+      ...(challenged === null ? [] : [{ about: 'challenge', ...challenged }]),
       ...messages(played, told, theirs, ours, endpointFails, endpoints.paths.has(path)),
       ...requests(played, theirs.filter(isExplicit), ours.filter(isExplicit), endpoints.paths.has(path)),
     ];
