@@ -44,6 +44,8 @@ export function createPool(connection: pg.ClientConfig, options: string, size: n
   });
   // A session that breaks while idle is replaced at the next query.
   pool.on('error', onError);
+  // The pool hears only idle ones. One that breaks in use, between two queries, would end the process unheard; its next query says what happened.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
