@@ -39,8 +39,8 @@ export class Endpoint {
   readonly #breaker: Breaker;
   readonly #backlog: Backlog;
   readonly #lanes = new Lanes<Delivery>();
-  /** from the stream and under way, parked meanwhile or not */
-  readonly #direct = new Set<Delivery>();
+  /** from the stream and under way, parked meanwhile or not; one at the most in each lane, by lane */
+  readonly #direct = new Map<string, Delivery>();
   #webhook: Webhook;
   #client: EndpointClient | null = null;
   #signer: Signer | null = null;
@@ -60,7 +60,7 @@ export class Endpoint {
       allowed: () => (this.active ? this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) : 0),
       allowedAt: () => this.#breaker.probeAt,
       probing: () => this.#breaker.open,
-      busyLanes: () => [...this.#direct].map((delivery) => delivery.lane),
+      busyLanes: () => [...this.#direct.keys()],
       onDue: () => this.#run(),
       onParked: (count) => this.#events.parked(this.#webhook, count),
       onDead: (count) => this.#events.dead(this.#webhook, count),
@@ -100,7 +100,7 @@ export class Endpoint {
 
   /** In memory and neither delivered nor parked. */
   get unsettled(): number {
-    return this.#lanes.queued + [...this.#direct].filter((delivery) => !delivery.stored).length + this.#backlog.pending;
+    return this.#lanes.queued + [...this.#direct.values()].filter((delivery) => !delivery.stored).length + this.#backlog.pending;
   }
 
   /** The row was changed, or a verification ended. */
@@ -123,7 +123,7 @@ export class Endpoint {
     if (this.#closed) {
       settle(delivery);
     } else if (this.#backlog.holds(lane)) {
-      this.#backlog.add(delivery);
+      this.#park(delivery);
     } else {
       this.#lanes.push(lane, delivery);
       this.#run();
@@ -138,11 +138,10 @@ export class Endpoint {
 
   /** Parks what has been on its way for too long. To be called a few times a second. */
   sweep(now: number): void {
-    for (const delivery of this.#direct) {
+    for (const delivery of this.#direct.values()) {
       if (delivery.stored || now - delivery.queuedAt < SLOW_MS) continue;
-      // Should the process die now, it is tried again when this attempt would have ended.
-      delivery.nextAttemptAt = now + this.#options.timeoutMs + 1_000;
-      this.#parkLane(delivery);
+      this.#parkUnderWay(delivery);
+      this.#parkBehind(delivery.lane);
     }
     for (const head of this.#lanes.heads()) {
       if (now - head.queuedAt < SLOW_MS) continue;
@@ -155,7 +154,7 @@ export class Endpoint {
   #parkQueued(): void {
     const waiting = this.#lanes.cutAll();
     if (waiting.length > 0) this.#backlog.holdAll();
-    for (const delivery of waiting) this.#backlog.add(delivery);
+    for (const delivery of waiting) this.#park(delivery);
   }
 
   /** Memory is short: nothing waits in it any more. */
@@ -183,7 +182,11 @@ export class Endpoint {
   /** Parks all that is not delivered and ends the connections. */
   async close(): Promise<void> {
     this.#backlog.drain();
-    for (const delivery of this.#direct) if (!delivery.stored) this.#parkLane(delivery);
+    for (const delivery of this.#direct.values()) {
+      if (delivery.stored) continue;
+      this.#backlog.add(delivery);
+      this.#parkBehind(delivery.lane);
+    }
     this.#parkQueued();
     await this.#backlog.flush();
     await this.abandon();
@@ -199,7 +202,7 @@ export class Endpoint {
   /** Forgets what is in memory, delivered or not. @returns how many that were */
   async abandon(): Promise<number> {
     this.#closed = true;
-    const direct = [...this.#direct].filter((delivery) => !delivery.stored);
+    const direct = [...this.#direct.values()].filter((delivery) => !delivery.stored);
     const unwritten = [...this.#lanes.cutAll(), ...direct, ...(await this.#backlog.close())];
     for (const delivery of unwritten) settle(delivery);
     await this.#client?.destroy();
@@ -239,7 +242,7 @@ export class Endpoint {
 
   #send(delivery: Delivery): void {
     this.#inFlight += 1;
-    if (delivery.direct) this.#direct.add(delivery);
+    if (delivery.direct) this.#direct.set(delivery.lane, delivery);
     const started = performance.now();
     const finished = (outcome: Outcome): void => this.#finished(delivery, outcome, performance.now() - started);
     if (this.#client === null) {
@@ -261,7 +264,7 @@ export class Endpoint {
 
   #finished(delivery: Delivery, outcome: Outcome, ms: number): void {
     this.#inFlight -= 1;
-    this.#direct.delete(delivery);
+    if (delivery.direct) this.#direct.delete(delivery.lane);
     if (this.#closed) return;
     const now = Date.now();
     delivery.attempts += 1;
@@ -308,7 +311,8 @@ export class Endpoint {
       delivery.lastStatus = status;
       delivery.lastError = reason;
       delivery.nextAttemptAt = at;
-      this.#parkLane(delivery);
+      this.#backlog.add(delivery);
+      this.#parkBehind(lane);
     }
     if (hadRow || kind === 'dead') {
       const { notificationId } = delivery.note;
@@ -321,10 +325,21 @@ export class Endpoint {
     this.#events.failing(this.#webhook, reason);
   }
 
-  /** The delivery and what waits behind it in its lane. */
-  #parkLane(delivery: Delivery): void {
+  /** Never without what is under way before it in its lane: after a crash it would be taken for the first, and sent before that. */
+  #park(delivery: Delivery): void {
+    const underWay = this.#direct.get(delivery.lane);
+    if (underWay !== undefined && !underWay.stored) this.#parkUnderWay(underWay);
     this.#backlog.add(delivery);
-    for (const behind of this.#lanes.cut(delivery.lane)) this.#backlog.add(behind);
+  }
+
+  /** Should the process die now, it is tried again when this attempt would have ended. */
+  #parkUnderWay(delivery: Delivery): void {
+    delivery.nextAttemptAt = Date.now() + this.#options.timeoutMs + 1_000;
+    this.#backlog.add(delivery);
+  }
+
+  #parkBehind(lane: string): void {
+    for (const behind of this.#lanes.cut(lane)) this.#backlog.add(behind);
   }
 }
 

@@ -1,0 +1,59 @@
+import { expect, onTestFinished, test } from 'vitest';
+import type { Note, Parking } from '../../src/deliver/backlog.js';
+import { Egress } from '../../src/deliver/egress.js';
+import { Endpoint, type EndpointEvents } from '../../src/deliver/endpoint.js';
+import type { Webhook } from '../../src/types.js';
+import { eventually } from '../support/eventually.js';
+import { closedGate } from '../support/gate.js';
+import { startReceiver, type Receiver } from '../support/receiver.js';
+
+const nothing = (): void => undefined;
+const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
+
+function note(name: string, lsn: bigint): Note {
+  return { notificationId: name, lsn, seq: 0, channelId: 'c', body: '{"type":"x"}' };
+}
+
+/** An endpoint whose receiver answers nothing yet, and what it parks, in order. */
+async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; parked: string[] }> {
+  const hook = await startReceiver();
+  const gate = closedGate();
+  hook.respond = () => ({ status: 200, delayUntil: gate.opened });
+  const parked: string[] = [];
+  const parking: Parking = {
+    park: async (_webhookId, notes) => void parked.push(...notes.map(({ notificationId }) => notificationId)),
+    due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null,
+  };
+  const webhook: Webhook = {
+    id: '1', endpoint: hook.url, token: null, secret: null, chatTypes: null, updateTypes: null,
+    ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false,
+  };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u' };
+  const endpoint = new Endpoint(webhook, options, parking, events, []);
+  onTestFinished(async () => {
+    await endpoint.abandon();
+    gate.open();
+    await hook.close();
+  });
+  return { endpoint, hook, parked };
+}
+
+test('what is under way is parked with, and before, what is parked behind it: after a crash the rows alone keep the order', async () => {
+  const { endpoint, hook, parked } = await hangingEndpoint();
+  endpoint.accept(note('first', 1n), 'lane', 0, nothing);
+  endpoint.accept(note('alone', 2n), 'other lane', 0, nothing);
+  endpoint.accept(note('second', 3n), 'lane', 0, nothing);
+  await hook.waitForNotifications(2);
+  endpoint.relieve();
+  await eventually(() => expect(parked).toEqual(['first', 'second']));
+});
+
+test('what comes while all of an endpoint\'s lanes go through the rows does not get there before what is under way', async () => {
+  const { endpoint, hook, parked } = await hangingEndpoint();
+  endpoint.accept(note('first', 1n), 'lane', 0, nothing);
+  await hook.waitForNotifications(1);
+  endpoint.wake();
+  endpoint.accept(note('second', 2n), 'lane', 0, nothing);
+  endpoint.accept(note('third', 3n), 'lane', 0, nothing);
+  await eventually(() => expect(parked).toEqual(['first', 'second', 'third']));
+});
