@@ -57,13 +57,14 @@ export class Journal {
   }
 }
 
-function parseLine(line: string): Write | null {
+/** @param prefix of the tables that are wanted; it is left out of their names */
+export function parseLine(line: string, prefix = PREFIX): Write | null {
   const match = LINE.exec(line)?.groups;
   if (match === undefined) return null;
   const { tables = '', op, rest = '' } = match;
-  const names = tables.split(', ').filter((table) => table.startsWith(PREFIX));
+  const names = tables.split(', ').filter((table) => table.startsWith(prefix));
   if (names.length === 0) return null;
-  const table = names.map((name) => name.slice(PREFIX.length)).join(' ');
+  const table = names.map((name) => name.slice(prefix.length)).join(' ');
   switch (op) {
     case 'INSERT':
       return { op, table, before: null, after: parseTuple(rest) };
