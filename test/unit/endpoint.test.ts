@@ -26,7 +26,7 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
   };
   const webhook: Webhook = {
     id: '1', endpoint: hook.url, token: null, secret: null, chatTypes: null, updateTypes: null,
-    ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false,
+    ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
   };
   const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u' };
   const endpoint = new Endpoint(webhook, options, parking, events, []);
