@@ -214,3 +214,26 @@ test('without a pause: every save is announced, and only those between the two s
     expect([...announcements(hook).values()].every((count) => count <= 2)).toBe(true);
   }
 });
+
+test('a position that is passed, or of another server, is forgotten at the next start; one that is never reached is not', async () => {
+  const scene = await createScene();
+  const { db, chat, hook, start } = scene;
+  const bridge = await start();
+  const register = async (path: string, position: string): Promise<unknown> =>
+    db.query(`INSERT INTO slackchat_bridge.webhooks (endpoint, deliver_from) VALUES ($1, ${position})`, [hook.url + path]);
+  await register('/passed', 'pg_current_wal_insert_lsn()');
+  await register('/other', "'FFFFFFFE/0'");
+  await register('/never', "'FFFFFFFF/FFFFFFFF'");
+  await noRow(scene, 'SELECT FROM slackchat_bridge.webhooks WHERE NOT verified');
+  await insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0] });
+  await hook.waitForNotifications(1);
+  await waitConfirmed(db);
+  expect(hook.notifications.map(({ path }) => path)).toEqual(['/hook/passed']);
+  await bridge.stop();
+  hook.clear();
+  await start();
+  expect(await db.query('SELECT deliver_from FROM slackchat_bridge.webhooks ORDER BY id')).toEqual([{ deliver_from: null }, { deliver_from: null }, { deliver_from: 'FFFFFFFF/FFFFFFFF' }]);
+  await waitConfirmed(db);
+  // Nobody is challenged for that.
+  expect(hook.requests).toEqual([]);
+});

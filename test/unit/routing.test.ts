@@ -36,6 +36,12 @@ const about = (over: Partial<Notification> = {}): Notification => ({
 });
 
 describe('an endpoint wants', () => {
+  test('nothing of what was committed before the position at which it begins, explicit requests neither', () => {
+    const late = webhook({ deliverFrom: 10n });
+    expect([9n, 10n, 11n].map((lsn) => wants(late, about({ lsn })))).toEqual([false, true, true]);
+    expect(wants(late, about({ lsn: 9n, updateType: null, messageId: null, webhookId: '1' }))).toBe(false);
+  });
+
   test('everything when it names nothing', () => {
     for (const updateType of ['message_created', 'message_changed', 'message_deleted', null] as const)
       expect(wants(webhook(), about({ updateType }))).toBe(true);
