@@ -29,61 +29,145 @@ export const ATTACHMENT_KEYS = [
   'thumb_height',
 ] as const;
 
-interface Layout {
-  readonly entity: Entity;
-  readonly name: string;
-  readonly columns: readonly string[];
-  readonly oldRow: readonly string[];
-  readonly optional?: readonly string[];
+/**
+ * What a column's values have to be. 'key' names rows, and so does the entity of another table that
+ * the column refers to; 'any' is only looked at for being NULL.
+ */
+export type ColumnKind = 'key' | 'text' | 'timestamp' | 'boolean' | 'number' | 'json' | 'any' | Reference;
+export type Reference = 'message' | 'user' | 'channel' | 'chatType' | 'argument';
+
+export interface ColumnLayout {
+  readonly kind: ColumnKind;
+  /** what is not there reads as NULL; 'mapped': only a table that is not the application's own may lack it */
+  readonly optional?: 'mapped' | 'always';
+  /** a deleted row must still show it */
+  readonly oldRow?: true;
 }
 
-const LAYOUT: readonly Layout[] = [
-  {
-    entity: 'message',
+export interface TableLayout {
+  /** the application's own name of the table, without its prefix */
+  readonly name: string;
+  /** by logical name, which is the application's own */
+  readonly columns: Readonly<Record<string, ColumnLayout>>;
+}
+
+/** The entities whose tables are the application's. */
+export type ChatEntity = Exclude<Entity, 'webhook'>;
+
+/** What the bridge reads of the application: one line a column. */
+export const LAYOUT: Readonly<Record<ChatEntity, TableLayout>> = {
+  message: {
     name: 'message',
-    columns: ['id', 'timestamp', 'text', 'channel_id', 'user_id', 'serialized'],
-    oldRow: ['id', 'timestamp', 'text', 'channel_id', 'user_id'],
-    optional: ['serialized'],
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      timestamp: { kind: 'timestamp', oldRow: true },
+      text: { kind: 'text', oldRow: true },
+      channel_id: { kind: 'channel', oldRow: true },
+      user_id: { kind: 'user', oldRow: true },
+      serialized: { kind: 'any', optional: 'always' },
+    },
   },
-  {
-    entity: 'reaction',
+  reaction: {
     name: 'reaction',
-    columns: ['id', 'timestamp', 'reaction', 'argument_id', 'message_id', 'user_id'],
-    oldRow: ['id', 'message_id'],
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      timestamp: { kind: 'timestamp', optional: 'mapped' },
+      reaction: { kind: 'text' },
+      argument_id: { kind: 'argument', optional: 'mapped' },
+      message_id: { kind: 'message', oldRow: true },
+      user_id: { kind: 'user', optional: 'mapped' },
+    },
   },
-  { entity: 'attachment', name: 'attachment', columns: ['id', 'message_id', ...ATTACHMENT_KEYS], oldRow: ['id', 'message_id'] },
-  { entity: 'kwarg', name: 'keywordargument', columns: ['id', 'key', 'value', 'message_id'], oldRow: ['id', 'message_id'] },
-  { entity: 'user', name: 'user', columns: ['id', 'api_id'], oldRow: ['id', 'api_id'] },
-  { entity: 'channel', name: 'channel', columns: ['id', 'chat_type_id'], oldRow: ['id', 'chat_type_id'] },
-  { entity: 'chatType', name: 'chattype', columns: ['id', 'name', 'render_to_html'], oldRow: ['id', 'name'] },
-  { entity: 'argument', name: 'argument', columns: ['id', 'name'], oldRow: ['id', 'name'] },
-  {
-    entity: 'template',
+  attachment: {
+    name: 'attachment',
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      message_id: { kind: 'message', oldRow: true },
+      ...Object.fromEntries(ATTACHMENT_KEYS.map((key) => [key, { kind: /_(width|height)$/u.test(key) ? 'number' : 'text', optional: 'mapped' } as const])),
+    },
+  },
+  kwarg: {
+    name: 'keywordargument',
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      key: { kind: 'text' },
+      value: { kind: 'text' },
+      message_id: { kind: 'message', oldRow: true },
+    },
+  },
+  user: {
+    name: 'user',
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      api_id: { kind: 'text', optional: 'mapped', oldRow: true },
+    },
+  },
+  channel: {
+    name: 'channel',
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      chat_type_id: { kind: 'chatType', optional: 'mapped', oldRow: true },
+    },
+  },
+  chatType: {
+    name: 'chattype',
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      name: { kind: 'text', oldRow: true },
+      render_to_html: { kind: 'boolean', optional: 'mapped' },
+    },
+  },
+  argument: {
+    name: 'argument',
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      name: { kind: 'text', oldRow: true },
+    },
+  },
+  template: {
     name: 'customcontenttemplate',
-    columns: ['id', 'chat_type_id', 'search_string', 'content_template', 'argument_template', 'attachment_template', 'kwarg_template'],
-    oldRow: ['id'],
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      chat_type_id: { kind: 'chatType' },
+      search_string: { kind: 'text' },
+      content_template: { kind: 'text', optional: 'mapped' },
+      argument_template: { kind: 'text', optional: 'mapped' },
+      attachment_template: { kind: 'json', optional: 'mapped' },
+      kwarg_template: { kind: 'json', optional: 'mapped' },
+    },
   },
-  { entity: 'appWebhook', name: 'webhook', columns: ['id', 'endpoint', 'verified'], oldRow: ['id'] },
-];
+  appWebhook: {
+    name: 'webhook',
+    columns: {
+      id: { kind: 'key', oldRow: true },
+      endpoint: { kind: 'text' },
+      verified: { kind: 'boolean' },
+    },
+  },
+};
+
+export const CHAT_ENTITIES = Object.keys(LAYOUT).filter((name): name is ChatEntity => name in LAYOUT);
 
 /**
  * The application's own names under a schema and a table prefix.
  * @param appWebhooks with its own table of webhooks
  */
 export function slackchatMapping(schema: string, prefix: string, appWebhooks = false): Mapping {
-  return new Map(
-    LAYOUT.filter(({ entity }) => appWebhooks || entity !== 'appWebhook').map(({ entity, name, columns, oldRow, optional }) => [
-      entity,
-      {
-        entity,
-        schema,
-        table: prefix + name,
-        columns: Object.fromEntries(columns.map((column) => [column, column])),
-        oldRow,
-        optional: optional ?? [],
-      },
-    ]),
-  );
+  const entities = CHAT_ENTITIES.filter((entity) => appWebhooks || entity !== 'appWebhook');
+  return new Map(entities.map((entity) => [entity, ownTable(entity, schema, prefix)]));
+}
+
+function ownTable(entity: ChatEntity, schema: string, prefix: string): TableMapping {
+  const { name, columns } = LAYOUT[entity];
+  const logical = Object.keys(columns);
+  return {
+    entity,
+    schema,
+    table: prefix + name,
+    columns: Object.fromEntries(logical.map((column) => [column, column])),
+    oldRow: logical.filter((column) => columns[column]?.oldRow === true),
+    optional: logical.filter((column) => columns[column]?.optional === 'always'),
+  };
 }
 
 export function quoteIdent(name: string): string {

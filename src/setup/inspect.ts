@@ -136,5 +136,8 @@ function tableState(table: TableMapping, row: TableRow | undefined): TableState 
 export function identityIsSufficient(table: TableMapping, state: TableState): boolean {
   if (state.replicaIdentity === 'f') return true;
   const covered = new Set(state.identityColumns);
-  return table.oldRow.every((logical) => covered.has(table.columns[logical] ?? logical));
+  return table.oldRow.every((logical) => {
+    const column = table.columns[logical];
+    return column === undefined || covered.has(column) || !state.columns.includes(column);
+  });
 }
