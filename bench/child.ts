@@ -1,0 +1,84 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+
+export const ROOT = join(import.meta.dirname, '..');
+/** What the machine needs to run a process; settings of a bridge in the user's own shell stay out. */
+const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
+
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+export interface Usage {
+  readonly cpuMs: number;
+  readonly peakMb: number;
+}
+
+export interface ChildOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** writes a CPU profile into this folder when it ends */
+  readonly profileDir?: string | undefined;
+}
+
+/** A process of the benchmark's: messages both ways, and what it costs. */
+export class Child {
+  readonly #child: ChildProcess;
+  readonly #listeners = new Set<(message: Readonly<Record<string, unknown>>) => void>();
+  readonly exited: Promise<void>;
+
+  /** @param script from the project's root; TypeScript or JavaScript */
+  constructor(script: string, { args = [], env = {}, profileDir }: ChildOptions = {}) {
+    const inherited = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
+    const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
+    const execArgv = ['--import', 'tsx', '--import', join(import.meta.dirname, 'probe.ts'), ...profile];
+    const child = fork(join(ROOT, script), args, { cwd: ROOT, env: { ...inherited, ...env }, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    this.#child = child;
+    running.add(child);
+    this.exited = new Promise((resolve) => {
+      child.once('exit', () => {
+        running.delete(child);
+        resolve();
+      });
+    });
+    child.on('message', (message) => {
+      if (typeof message === 'object') for (const listener of this.#listeners) listener({ ...message });
+    });
+  }
+
+  send(message: string | Readonly<Record<string, unknown>>): void {
+    this.#child.send(message);
+  }
+
+  /** The next message that has this key: its value. Rejects when the process ends. */
+  async next(key: string): Promise<unknown> {
+    let listener: (message: Readonly<Record<string, unknown>>) => void = () => undefined;
+    const came = new Promise<unknown>((resolve) => {
+      listener = (message) => {
+        if (key in message) resolve(message[key]);
+      };
+      this.#listeners.add(listener);
+    });
+    const ended = this.exited.then(() => {
+      throw new Error(`a process of the benchmark ended before it said '${key}'`);
+    });
+    try {
+      return await Promise.race([came, ended]);
+    } finally {
+      this.#listeners.delete(listener);
+    }
+  }
+
+  async usage(): Promise<Usage> {
+    const answer = this.next('usage');
+    this.send('usage');
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the probe's own words
+    return (await answer) as Usage;
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#child.kill(signal);
+    await this.exited;
+  }
+}

@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { parseArgs, promisify } from 'node:util';
+import type { Bench } from './bench.js';
+import { ROOT } from './child.js';
+import type { Section } from './measure.js';
+import { asText, writeReport } from './report.js';
+import { Receiver } from './run.js';
+import { Stage } from './stage.js';
+import { drains, reactions } from './work/drain.js';
+
+const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions };
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    'only-ours': { type: 'boolean', default: false },
+    profile: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+const unknown = positionals.filter((name) => !(name in WORK));
+if (values.help || unknown.length > 0) {
+  process.stdout.write(
+    `npm run bench -- [work …] [--quick] [--rounds N] [--only-ours] [--profile FOLDER]\n\nWork: ${Object.keys(WORK).join(', ')}; none: all of it, and docs/benchmarks.md is written anew.\n`,
+  );
+  process.exit(unknown.length > 0 ? 2 : 0);
+}
+
+await promisify(execFile)('npm', ['run', '-s', 'build'], { cwd: ROOT });
+const stage = await Stage.open();
+const receiver = new Receiver();
+try {
+  await receiver.open();
+  const bench: Bench = {
+    stage,
+    receiver,
+    rounds: Number(values.rounds ?? (values.quick ? 1 : 5)),
+    onlyOurs: values['only-ours'],
+    size: (whole, quick) => (values.quick ? quick : whole),
+    profileOf: (contender) => (contender === 'ours' ? values.profile : undefined),
+  };
+  const sections: Section[] = [];
+  for (const name of positionals.length === 0 ? Object.keys(WORK) : positionals) {
+    for (const section of (await WORK[name]?.(bench)) ?? []) {
+      sections.push(section);
+      process.stdout.write(`${asText(section)}\n`);
+    }
+  }
+  if (positionals.length === 0) await writeReport(sections, stage.server.version, bench.rounds, process.argv.slice(2));
+} finally {
+  await receiver.close();
+  await stage.close();
+}

@@ -1,0 +1,93 @@
+import { makeWorkerUtils } from 'graphile-worker';
+import type { Bench } from '../bench.js';
+import { Table, type Section } from '../measure.js';
+import { drain, withSlot, type Contender, type Drained } from '../run.js';
+import { TEXT } from '../stage.js';
+
+const JOBS = `
+  CREATE FUNCTION bench_job() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN PERFORM graphile_worker.add_job('webhook', row_to_json(NEW)); RETURN NEW; END $$;
+  CREATE TRIGGER bench_job AFTER INSERT ON slackchat_message FOR EACH ROW EXECUTE FUNCTION bench_job();`;
+
+/** (a) A backlog of new messages: everyone in turn, on the same WAL. */
+export async function drains(bench: Bench): Promise<readonly Section[]> {
+  const sections: Section[] = [];
+  for (const perTransaction of [1, 100]) {
+    const table = new Table();
+    const count = bench.size(100_000, 20_000);
+    await bench.stage.withDatabase(async (database) => {
+      const endpoint = bench.receiver.url('/count');
+      await database.register([{ url: endpoint }]);
+      await database.mark();
+      await database.messages(count, perTransaction);
+      const run = async (contender: Contender, expect: number): Promise<Drained> =>
+        withSlot(database, async (slot) => drain(bench.receiver, { contender, database, slot, endpoint, profileDir: bench.profileOf(contender) }, expect));
+      for (let round = 0; round < bench.rounds; round += 1) {
+        table.add('bare', { ...(await run('bare', count)) });
+        table.add('ours', { ...(await run('ours', count)) });
+        if (bench.onlyOurs) continue;
+        table.add('naive', { ...(await run('naive', bench.size(10_000, 2_000))) });
+        table.add('outbox', { ...(await outbox(bench, bench.size(20_000, 4_000))) });
+      }
+    });
+    sections.push({
+      title: `(a) Draining ${count} new messages, ${perTransaction} in a transaction`,
+      about: 'From the first request to the last.',
+      rows: table.rows,
+      goals: [
+        { text: 'throughput of the bare loop', values: table.ratio('events/s', 'ours', 'bare'), atLeast: 0.8 },
+        { text: 'CPU per event of the bare loop', values: table.ratio('CPU µs/event', 'ours', 'bare'), atMost: 1.3 },
+        { text: 'throughput of naive, receiver at 0 ms', values: table.ratio('events/s', 'ours', 'naive'), atLeast: 3 },
+        { text: 'throughput of outbox', values: table.ratio('events/s', 'ours', 'outbox'), atLeast: 10 },
+      ],
+    });
+  }
+  return sections;
+}
+
+/** Its jobs are in a database of their own, because its triggers would slow the others' commits. */
+async function outbox(bench: Bench, count: number): Promise<Drained> {
+  return bench.stage.withDatabase(async (database) => {
+    const utils = await makeWorkerUtils({ connectionString: database.url });
+    await utils.migrate();
+    await utils.release();
+    await database.client.query(JOBS);
+    await database.messages(count, 1);
+    await database.client.query('ANALYZE');
+    return drain(bench.receiver, { contender: 'outbox', database, slot: '', endpoint: bench.receiver.url('/count') }, count);
+  });
+}
+
+/** (b) Reactions on messages that are there: each event reads a message and its children. */
+export async function reactions(bench: Bench): Promise<readonly Section[]> {
+  const count = bench.size(50_000, 10_000);
+  const table = new Table();
+  await bench.stage.withDatabase(async (database) => {
+    const endpoint = bench.receiver.url('/count');
+    await database.register([{ url: endpoint }]);
+    await database.messages(count, 1_000);
+    await database.client.query('ANALYZE');
+    const run = async (): Promise<Drained> => withSlot(database, async (slot) => drain(bench.receiver, { contender: 'ours', database, slot, endpoint, profileDir: bench.profileOf('ours') }, count));
+    const created = async (): Promise<Drained> => {
+      await database.mark();
+      await database.messages(count, 1);
+      return run();
+    };
+    for (let round = 0; round < bench.rounds; round += 1) {
+      table.add('new messages', { ...(await created()) });
+      await database.client.query('TRUNCATE slackchat_reaction');
+      await database.mark();
+      await database.reactions(1, count);
+      table.add('reactions', { ...(await run()) });
+    }
+  });
+  return [
+    {
+      title: `(b) Draining ${count} reactions, one in a transaction`,
+      about: `Each on another message ("${TEXT}"), which is read with its children and told whole.`,
+      rows: table.rows,
+      goals: [{ text: 'throughput of new messages', values: table.ratio('events/s', 'reactions', 'new messages'), atLeast: 0.5 }],
+    },
+  ];
+}
+
