@@ -12,6 +12,7 @@ process.once('exit', () => {
 
 export interface Usage {
   readonly cpuMs: number;
+  readonly systemMs: number;
   readonly peakMb: number;
 }
 

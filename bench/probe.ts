@@ -2,6 +2,6 @@
 process.on('message', (message) => {
   if (message !== 'usage') return;
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
-  process.send?.({ usage: { cpuMs: (userCPUTime + systemCPUTime) / 1000, peakMb: maxRSS / 1024 } });
+  process.send?.({ usage: { cpuMs: (userCPUTime + systemCPUTime) / 1000, systemMs: systemCPUTime / 1000, peakMb: maxRSS / 1024 } });
 });
 process.channel?.unref();

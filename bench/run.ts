@@ -57,6 +57,7 @@ export function startContender({ contender, database, slot, endpoint, env = {}, 
 export interface Drained {
   readonly 'events/s': number;
   readonly 'CPU µs/event': number;
+  readonly 'of it system': number;
   readonly 'peak RSS MB': number;
 }
 
@@ -69,7 +70,7 @@ export async function drain(receiver: Receiver, options: StartOptions, expect: n
   const { ms } = await Promise.race([done, child.exited.then(() => Promise.reject(new Error(`${options.contender} ended`)))]);
   const after = await child.usage();
   await child.stop(options.profileDir === undefined ? 'SIGKILL' : 'SIGTERM');
-  return { 'events/s': (expect / ms) * 1000, 'CPU µs/event': ((after.cpuMs - before.cpuMs) / expect) * 1000, 'peak RSS MB': after.peakMb };
+  return { 'events/s': (expect / ms) * 1000, 'CPU µs/event': ((after.cpuMs - before.cpuMs) / expect) * 1000, 'of it system': ((after.systemMs - before.systemMs) / expect) * 1000, 'peak RSS MB': after.peakMb };
 }
 
 /** Gives `use` a slot of its own. */

@@ -98,7 +98,7 @@ export class Bridge {
         ],
         controlPrefix: 'slackchat_bridge',
         partBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 8,
-        inboxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 4,
+        inboxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 16,
       },
       this.#inbox,
       this.#ledger,
@@ -363,8 +363,8 @@ export class Bridge {
     }
   }
 
-  #inBackground(what: string, work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.#log.error({ reason: errorMessage(error) }, `${what} failed`));
+  #inBackground(what: string, work: Promise<unknown> | null): void {
+    work?.catch((error: unknown) => this.#log.error({ reason: errorMessage(error) }, `${what} failed`));
   }
 }
 

@@ -74,17 +74,17 @@ export class Registry {
     if (webhook?.enabled === true) this.#verifier.request(webhook);
   }
 
-  /** Notes in the row why nothing arrives, or that it does again. */
-  async note(webhook: Webhook, failure: string | null, now: number): Promise<void> {
+  /** Notes in the row why nothing arrives, or that it does again. @returns null when that stands there, as it does nearly always */
+  note(webhook: Webhook, failure: string | null, now: number): Promise<unknown> | null {
     const notedAt = this.#noted.get(webhook.id);
     if (failure === null) {
-      if (notedAt === undefined || now - notedAt < 1_000) return;
+      if (notedAt === undefined || now - notedAt < 1_000) return null;
       this.#noted.delete(webhook.id);
-      await this.#table.recovered(webhook.id);
-    } else if (notedAt === undefined || now - notedAt > NOTE_INTERVAL_MS) {
-      this.#noted.set(webhook.id, now);
-      await this.#table.failing(webhook.id, failure);
+      return this.#table.recovered(webhook.id);
     }
+    if (notedAt !== undefined && now - notedAt <= NOTE_INTERVAL_MS) return null;
+    this.#noted.set(webhook.id, now);
+    return this.#table.failing(webhook.id, failure);
   }
 
   /** 410: nothing more goes there, and what waits is dropped. Tried until the row says so, or is saved by someone. */

@@ -3,6 +3,7 @@ import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect }
 import type { Directory } from './directory.js';
 import { serializeMessage } from './message.js';
 import { channelNotification, messageNotification, type ChannelIdFormat, type Origin } from './payload.js';
+import { Recent } from './recent.js';
 import { Settling } from './settling.js';
 
 /** A message and its children in one snapshot. */
@@ -54,9 +55,7 @@ export class Shaper<E> {
   readonly #directory: Directory;
   readonly #options: ShapeOptions;
   readonly #settling = new Settling<E>();
-  /** rows of messages told of late: one that is deleted by now can still be told to have changed before */
-  readonly #recent = new Map<string, Row>();
-  #recentCharacters = 0;
+  readonly #recent = new Recent(RECENT_CHARACTERS);
 
   constructor(source: ShapeSource, directory: Directory, options: ShapeOptions) {
     this.#source = source;
@@ -73,7 +72,6 @@ export class Shaper<E> {
   reset(): void {
     this.#settling.clear();
     this.#recent.clear();
-    this.#recentCharacters = 0;
   }
 
   /**
@@ -210,21 +208,9 @@ export class Shaper<E> {
   #state(effect: MessageEffect, snapshot: Snapshot): { readonly row: Row | null; readonly children: Children } {
     const found = snapshot.get(effect.messageId);
     const newest = found?.row ?? effect.row;
-    if (newest !== null && newest['text'] !== undefined) this.#remember(effect.messageId, newest);
+    if (newest !== null && newest['text'] !== undefined) this.#recent.put(effect.messageId, newest);
     if (found?.row !== undefined && found.row !== null) return { row: found.row, children: found.children };
-    return { row: effect.row ?? this.#recent.get(effect.messageId) ?? null, children: effect.children };
-  }
-
-  #remember(messageId: string, row: Row): void {
-    const size = (of: Row | undefined): number => (of === undefined ? 0 : (of['text']?.length ?? 0) + 100);
-    this.#recentCharacters += size(row) - size(this.#recent.get(messageId));
-    this.#recent.delete(messageId);
-    this.#recent.set(messageId, row);
-    for (const [oldest, old] of this.#recent) {
-      if (this.#recentCharacters <= RECENT_CHARACTERS) return;
-      this.#recent.delete(oldest);
-      this.#recentCharacters -= size(old);
-    }
+    return { row: effect.row ?? this.#recent.get(effect.messageId), children: effect.children };
   }
 
   #notify(

@@ -15,6 +15,8 @@ import { TransactionAssembler } from './transactions.js';
  */
 const STATUS_INTERVAL_MS = 75;
 const LATE_TICK_MS = 1_000;
+/** What a change takes in memory beside its bytes, as objects. */
+const OVERHEAD_BYTES = 1_000;
 /** From connecting to the stream's start: a network that goes silent in between is noticed by nothing else. */
 const START_DEADLINE_MS = 15_000;
 
@@ -205,7 +207,7 @@ export class WalStream {
         if (end > this.#received) this.#received = end;
         const message = this.#decoder.decode(chunk.subarray(25));
         if (message === null) return;
-        const transaction = this.#assembler.push(message, chunk.length);
+        const transaction = this.#assembler.push(message, chunk.length + OVERHEAD_BYTES);
         if (transaction === null) return;
         this.#inbox.push(transaction);
         if (this.#inbox.bytes > this.#options.inboxBytes) this.#pause();

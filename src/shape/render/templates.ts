@@ -36,6 +36,8 @@ export interface Rendered {
 type Part = { readonly format: PythonFormat } | { readonly error: PythonError };
 type JsonPart = { readonly key: string } & ({ readonly raw: string } | { readonly part: Part });
 
+const NO_KWARGS: ReadonlyMap<string, string> = new Map();
+
 interface CompiledTemplate {
   readonly id: string;
   readonly regex: PythonRegex;
@@ -130,6 +132,7 @@ function firstError(template: CompiledTemplate): PythonError | null {
  * kwargs and attachment are laid over theirs. A template that is in error for this text takes no part at all.
  */
 export function applyTemplates(compiled: CompiledTemplates, text: string): Rendered {
+  if (compiled.templates.length === 0) return { content: text, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
   const original = new Subject(text);
   const kwargs = new Map<string, string>();
   const attachment = new Map<string, string>();
