@@ -98,7 +98,7 @@ export class Bridge {
         ],
         controlPrefix: 'slackchat_bridge',
         partBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 8,
-        inboxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 16,
+        inboxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 128,
       },
       this.#inbox,
       this.#ledger,
@@ -222,7 +222,8 @@ export class Bridge {
   async #pass(arrivals: readonly Arrival[], generation: number, signal: AbortSignal): Promise<void> {
     // Nobody is told of a commit, and nothing is read on behalf of it, before others can see it.
     if (arrivals.length > 0) {
-      await this.#source.awaitVisible(arrivals.map(({ transaction }) => transaction.xid), signal);
+      const xids = arrivals.map(({ transaction }) => transaction.xid);
+      if (!this.#source.isVisible(xids)) await this.#source.awaitVisible(xids, signal);
       // Stopped while it waited: it is not confirmed, and told after the next start.
       if (signal.aborted || generation !== this.#generation) return;
     }
@@ -246,7 +247,7 @@ export class Bridge {
     const { entry } = output;
     switch (output.kind) {
       case 'notify':
-        this.#metrics.notifications.inc({ kind: output.notification.updateType ?? 'channel' });
+        this.#metrics.notifications.add(output.notification.updateType ?? 'channel');
         entry.pending += 1;
         this.#dispatcher.deliver(output.notification, () => this.#ledger.settle(entry));
         return;
@@ -270,6 +271,7 @@ export class Bridge {
   }
 
   async #onLeading(identity: SystemIdentity, fresh: boolean): Promise<void> {
+    this.#source.forgetSnapshot();
     if (fresh) {
       this.#generation += 1;
       this.#systemId = identity.systemId;

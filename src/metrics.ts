@@ -1,5 +1,30 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
+/** Counts by one label in plain numbers, which prom-client asks for when it is read: its own `inc` hashes the label each time. */
+export class Tally {
+  readonly #counts = new Map<string, number>();
+
+  constructor(name: string, help: string, label: string, registry: Registry) {
+    const counts = this.#counts;
+    registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        labelNames: [label],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const [value, count] of counts) this.inc({ [label]: value }, count);
+        },
+      }),
+    );
+  }
+
+  add(value: string): void {
+    this.#counts.set(value, (this.#counts.get(value) ?? 0) + 1);
+  }
+}
+
 /** Everything that /metrics shows. No label can take unbounded values. */
 export class Metrics {
   readonly registry = new Registry();
@@ -12,18 +37,8 @@ export class Metrics {
   readonly endpoints = new Gauge({ name: 'slackchat_bridge_endpoints', help: 'endpoints by state', labelNames: ['state'], registers: [this.registry] });
   readonly transactions = this.#counter('transactions_total', 'transactions taken from the stream');
   readonly reconnects = this.#counter('stream_faults_total', 'times that the replication stream broke');
-  readonly notifications = new Counter({
-    name: 'slackchat_bridge_notifications_total',
-    help: 'notifications made, by kind',
-    labelNames: ['kind'],
-    registers: [this.registry],
-  });
-  readonly attempts = new Counter({
-    name: 'slackchat_bridge_attempts_total',
-    help: 'requests made, by outcome',
-    labelNames: ['outcome'],
-    registers: [this.registry],
-  });
+  readonly notifications = new Tally('slackchat_bridge_notifications_total', 'notifications made, by kind', 'kind', this.registry);
+  readonly attempts = new Tally('slackchat_bridge_attempts_total', 'requests made, by outcome', 'outcome', this.registry);
   readonly parked = this.#counter('parked_total', 'deliveries that were parked');
   readonly died = this.#counter('died_total', 'deliveries that were given up, ever');
   readonly verifications = new Counter({

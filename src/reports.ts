@@ -14,7 +14,7 @@ export interface EndpointEffects {
 export function endpointEvents(log: Logger, metrics: Metrics, effects: EndpointEffects): EndpointEvents {
   return {
     attempted(webhook, note, outcome, attempt, ms, committedAt) {
-      metrics.attempts.inc({ outcome: outcome.kind });
+      metrics.attempts.add(outcome.kind);
       if (outcome.kind === 'delivered') {
         if (committedAt !== null && attempt === 1) metrics.latency.observe(Math.max(0, Date.now() - committedAt) / 1000);
         if (log.isLevelEnabled('debug')) log.debug({ ...about(webhook), id: note.notificationId, attempt, ms: Math.round(ms) }, 'delivered');

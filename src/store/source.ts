@@ -3,6 +3,7 @@ import { errorCode, PreconditionError } from '../errors.js';
 import { qualifiedName, quoteIdent, type Mapping, type TableMapping } from '../mapping.js';
 import { delay } from '../time.js';
 import type { Entity, Row } from '../types.js';
+import { Snapshot } from './snapshot.js';
 
 type ChildEntity = 'reaction' | 'attachment' | 'kwarg';
 
@@ -20,10 +21,6 @@ interface ReadRow {
   readonly cells: readonly (string | null)[];
 }
 
-const VISIBLE_SQL = `
-  SELECT bool_and(pg_visible_in_snapshot((edge + ((x.xid::bigint - (edge & 4294967295) + 2147483648) & 4294967295) - 2147483648)::text::xid8, pg_current_snapshot()))::text AS visible
-    FROM unnest($1::text[]) AS x(xid), (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS edge) s`;
-
 /** What the catalog says of the mapped tables. */
 interface Layout {
   /** without optional columns that this database does not have */
@@ -40,6 +37,7 @@ export class Source {
   readonly #pool: pg.Pool;
   readonly #mapping: Mapping;
   #layout: Layout;
+  #snapshot: Snapshot | null = null;
 
   private constructor(pool: pg.Pool, mapping: Mapping, layout: Layout) {
     this.#pool = pool;
@@ -104,14 +102,28 @@ export class Source {
    * Waits until the transactions are visible to new snapshots. A commit is streamed a moment before:
    * as a rule some microseconds, as long as a synchronous standby does not answer, and on a busy
    * machine often long enough for a receiver, or a read of ours, to come too early.
-   * @param xids as the WAL has them, 32 bits; the epoch is that which brings them nearest to the snapshot's end
+   *
+   * What one snapshot saw, all later ones see: of a backlog the first answer tells everything.
+   * @param xids as the WAL has them, 32 bits
    */
   async awaitVisible(xids: readonly number[], signal: AbortSignal): Promise<void> {
     for (let pause = 1; !signal.aborted; pause = Math.min(pause * 2, 250)) {
-      const result = await this.#pool.query<{ visible: string }>({ name: 'visible', text: VISIBLE_SQL, values: [xids.map(String)] });
-      if (result.rows[0]?.visible === 'true') return;
+      const { rows } = await this.#pool.query<{ snapshot: string }>({ name: 'snapshot', text: 'SELECT pg_current_snapshot()::text AS snapshot' });
+      this.#snapshot = new Snapshot(rows[0]?.snapshot ?? '');
+      if (this.isVisible(xids)) return;
       await delay(pause, signal);
     }
+  }
+
+  /** Whether that is known without asking. */
+  isVisible(xids: readonly number[]): boolean {
+    const snapshot = this.#snapshot;
+    return snapshot !== null && xids.every((xid) => snapshot.sees(xid));
+  }
+
+  /** The server may have crashed, and given numbers again that it had given before. */
+  forgetSnapshot(): void {
+    this.#snapshot = null;
   }
 
   #collect(messageIds: readonly string[], rows: readonly ReadRow[]): ReadonlyMap<string, StoredMessage> {
