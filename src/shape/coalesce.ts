@@ -44,6 +44,13 @@ interface Draft {
  * first touched. Pure.
  */
 export function coalesce(changes: readonly Change[]): readonly Effect[] {
+  const [only] = changes;
+  // What nearly every transaction is, without the Map and the sort that the others need (1.5 µs).
+  if (only !== undefined && changes.length === 1 && only.kind === 'row' && only.op === 'insert' && only.entity === 'message') {
+    const messageId = only.after['id'];
+    if (typeof messageId !== 'string') return [];
+    return [{ kind: 'message', place: only.index * 2, messageId, net: 'created', before: null, row: only.after, children: NO_CHILDREN }];
+  }
   const drafts = new Drafts();
   const others: Effect[] = [];
   for (const change of changes) {

@@ -22,6 +22,11 @@ export interface RenderedText {
  * Children come ordered by id.
  */
 export function serializeMessage(row: Row, children: Children, names: Names, rendered: RenderedText): string {
+  const user = names.user(row['user_id'] ?? '');
+  let text = `{"timestamp":${JSON.stringify(isoTimestamp(row['timestamp'] ?? ''))}`;
+  if (user !== null && user !== '') text += `,"user":${JSON.stringify(user)}`;
+  if (rendered.content !== '') text += `,"content":${JSON.stringify(rendered.content)}`;
+
   const reactions: unknown[] = [];
   const args: string[] = [];
   for (const reaction of children.reaction) {
@@ -36,23 +41,23 @@ export function serializeMessage(row: Row, children: Children, names: Names, ren
       });
     }
   }
-  // Later templates' arguments come first.
-  args.push(...rendered.args);
+  if (reactions.length > 0) text += `,"reactions":${JSON.stringify(reactions)}`;
+
   const attachments = children.attachment.map((attachment) => JSON.stringify(serializeAttachment(attachment)));
   if (rendered.attachment !== null) attachments.push(rendered.attachment);
-  // Those of the thread win over the templates', and of several with one key the last.
-  const kwargs = new Map(rendered.kwargs);
-  for (const kwarg of children.kwarg) kwargs.set(kwarg['key'] ?? '', JSON.stringify(kwarg['value'] ?? ''));
+  if (attachments.length > 0) text += `,"attachments":[${attachments.join(',')}]`;
 
-  const user = names.user(row['user_id'] ?? '');
-  const parts = [`"timestamp":${JSON.stringify(isoTimestamp(row['timestamp'] ?? ''))}`];
-  if (user !== null && user !== '') parts.push(`"user":${JSON.stringify(user)}`);
-  if (rendered.content !== '') parts.push(`"content":${JSON.stringify(rendered.content)}`);
-  if (reactions.length > 0) parts.push(`"reactions":${JSON.stringify(reactions)}`);
-  if (attachments.length > 0) parts.push(`"attachments":[${attachments.join(',')}]`);
-  if (args.length > 0) parts.push(`"args":${JSON.stringify(args)}`);
-  if (kwargs.size > 0) parts.push(`"kwargs":{${Array.from(kwargs, ([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`);
-  return `{${parts.join(',')}}`;
+  // Later templates' arguments come first.
+  args.push(...rendered.args);
+  if (args.length > 0) text += `,"args":${JSON.stringify(args)}`;
+
+  if (children.kwarg.length > 0 || rendered.kwargs.size > 0) {
+    // Those of the thread win over the templates', and of several with one key the last.
+    const kwargs = new Map(rendered.kwargs);
+    for (const kwarg of children.kwarg) kwargs.set(kwarg['key'] ?? '', JSON.stringify(kwarg['value'] ?? ''));
+    text += `,"kwargs":{${Array.from(kwargs, ([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`;
+  }
+  return `${text}}`;
 }
 
 /** Keys without a value are left out: null, '' and 0. */
