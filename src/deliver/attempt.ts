@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Pool, type Dispatcher } from 'undici';
 import { errorCode, errorMessage } from '../errors.js';
 import type { Outcome } from '../types.js';
+import { Bag } from './bag.js';
 import { EgressError, type Egress } from './egress.js';
 import { classify } from './policy.js';
 
@@ -25,7 +26,7 @@ export class EndpointClient {
   readonly #path: string;
   readonly #refusal: EgressError | null;
   readonly #timeoutMs: number;
-  readonly #inFlight = new Set<Exchange>();
+  readonly #inFlight = new Bag<Exchange>();
   #sweeper: NodeJS.Timeout | null = null;
 
   /** @throws {TypeError} when the endpoint is no URL */
@@ -51,11 +52,7 @@ export class EndpointClient {
       queueMicrotask(() => done({ outcome: { kind: 'failed', status: null, reason, retryAfterMs: null }, body: '' }));
       return;
     }
-    const exchange = new Exchange(performance.now() + this.#timeoutMs, this.#timeoutMs, request.keepBody === true, (answer) => {
-      this.#inFlight.delete(exchange);
-      done(answer);
-    });
-    this.#inFlight.add(exchange);
+    const exchange = new Exchange(performance.now() + this.#timeoutMs, this.#timeoutMs, request.keepBody === true, this.#inFlight, done);
     this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(250, this.#timeoutMs / 4));
     this.#pool.dispatch({ path: this.#path, method: 'POST', headers: request.headers, body: request.body }, exchange);
   }
@@ -74,11 +71,7 @@ export class EndpointClient {
   /** One timer for all: a timer or a signal per request halves the throughput. */
   #sweep(): void {
     const now = performance.now();
-    for (const exchange of this.#inFlight) {
-      // All have the same time-out, so the set is in the order of their deadlines.
-      if (exchange.deadline > now) break;
-      exchange.expire();
-    }
+    for (const exchange of this.#inFlight.items()) if (exchange.deadline <= now) exchange.expire();
     if (this.#inFlight.size === 0) this.#stopSweeper();
   }
 
@@ -91,7 +84,10 @@ export class EndpointClient {
 /** One request and its answer. The status decides; what the body does after it matters to nobody. */
 class Exchange implements Dispatcher.DispatchHandler {
   readonly deadline: number;
+  /** in the bag */
+  place = 0;
   readonly #timeoutMs: number;
+  readonly #underWay: Bag<Exchange>;
   readonly #done: (answer: Answer) => void;
   readonly #chunks: Buffer[] | null;
   #controller: Dispatcher.DispatchController | null = null;
@@ -99,11 +95,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   #bytes = 0;
   #finished = false;
 
-  constructor(deadline: number, timeoutMs: number, keepBody: boolean, done: (answer: Answer) => void) {
+  constructor(deadline: number, timeoutMs: number, keepBody: boolean, underWay: Bag<Exchange>, done: (answer: Answer) => void) {
     this.deadline = deadline;
     this.#timeoutMs = timeoutMs;
     this.#chunks = keepBody ? [] : null;
+    this.#underWay = underWay;
     this.#done = done;
+    underWay.add(this);
   }
 
   expire(): void {
@@ -143,6 +141,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #finish(outcome: Outcome): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#underWay.delete(this);
     const body = this.#chunks === null ? '' : Buffer.concat(this.#chunks).subarray(0, BODY_LIMIT).toString('utf8');
     this.#done({ outcome, body });
   }

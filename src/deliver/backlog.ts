@@ -28,6 +28,8 @@ export interface Delivery {
   nextAttemptAt: number | null;
   /** it has a row, or is about to have one */
   stored: boolean;
+  /** among those under way; the bag's own */
+  place: number;
 }
 
 /** A row of slackchat_bridge.deliveries. */
@@ -326,7 +328,7 @@ export class Backlog {
     const delivery: Delivery = {
       note: { notificationId, lsn, seq, channelId, body },
       lane, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
-      lastStatus: null, lastError: null, nextAttemptAt: null, stored: true,
+      lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, place: 0,
     };
     this.#loaded.set(notificationId, delivery);
     this.#lanes?.add(lane);

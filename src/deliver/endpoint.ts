@@ -1,5 +1,6 @@
 import type { Outcome, Webhook } from '../types.js';
 import { EndpointClient } from './attempt.js';
+import { Bag } from './bag.js';
 import { Backlog, settle, type BacklogHost, type Delivery, type Note, type Parking } from './backlog.js';
 import type { Egress } from './egress.js';
 import { Lanes } from './lanes.js';
@@ -39,8 +40,8 @@ export class Endpoint {
   readonly #breaker: Breaker;
   readonly #backlog: Backlog;
   readonly #lanes = new Lanes<Delivery>();
-  /** from the stream and under way, parked meanwhile or not; one at the most in each lane, by lane */
-  readonly #direct = new Map<string, Delivery>();
+  /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
+  readonly #direct = new Bag<Delivery>();
   #webhook: Webhook;
   #client: EndpointClient | null = null;
   #signer: Signer | null = null;
@@ -60,7 +61,7 @@ export class Endpoint {
       allowed: () => (this.active ? this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) : 0),
       allowedAt: () => this.#breaker.probeAt,
       probing: () => this.#breaker.open,
-      busyLanes: () => [...this.#direct.keys()],
+      busyLanes: () => this.#direct.items().map((delivery) => delivery.lane),
       onDue: () => this.#run(),
       onParked: (count) => this.#events.parked(this.#webhook, count),
       onDead: (count) => this.#events.dead(this.#webhook, count),
@@ -100,7 +101,7 @@ export class Endpoint {
 
   /** In memory and neither delivered nor parked. */
   get unsettled(): number {
-    return this.#lanes.queued + [...this.#direct.values()].filter((delivery) => !delivery.stored).length + this.#backlog.pending;
+    return this.#lanes.queued + this.#direct.items().filter((delivery) => !delivery.stored).length + this.#backlog.pending;
   }
 
   /** The row was changed, or a verification ended. */
@@ -118,7 +119,7 @@ export class Endpoint {
   accept(note: Note, lane: string, committedAt: number, release: () => void): void {
     const delivery: Delivery = {
       note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(),
-      attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, stored: false,
+      attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, place: 0,
     };
     if (this.#closed) {
       settle(delivery);
@@ -138,7 +139,7 @@ export class Endpoint {
 
   /** Parks what has been on its way for too long. To be called a few times a second. */
   sweep(now: number): void {
-    for (const delivery of this.#direct.values()) {
+    for (const delivery of this.#direct.items()) {
       if (delivery.stored || now - delivery.queuedAt < SLOW_MS) continue;
       this.#parkUnderWay(delivery);
       this.#parkBehind(delivery.lane);
@@ -182,7 +183,7 @@ export class Endpoint {
   /** Parks all that is not delivered and ends the connections. */
   async close(): Promise<void> {
     this.#backlog.drain();
-    for (const delivery of this.#direct.values()) {
+    for (const delivery of this.#direct.items()) {
       if (delivery.stored) continue;
       this.#backlog.add(delivery);
       this.#parkBehind(delivery.lane);
@@ -202,7 +203,7 @@ export class Endpoint {
   /** Forgets what is in memory, delivered or not. @returns how many that were */
   async abandon(): Promise<number> {
     this.#closed = true;
-    const direct = [...this.#direct.values()].filter((delivery) => !delivery.stored);
+    const direct = this.#direct.items().filter((delivery) => !delivery.stored);
     const unwritten = [...this.#lanes.cutAll(), ...direct, ...(await this.#backlog.close())];
     for (const delivery of unwritten) settle(delivery);
     await this.#client?.destroy();
@@ -242,11 +243,11 @@ export class Endpoint {
 
   #send(delivery: Delivery): void {
     this.#inFlight += 1;
-    if (delivery.direct) this.#direct.set(delivery.lane, delivery);
+    if (delivery.direct) this.#direct.add(delivery);
     const started = performance.now();
-    const finished = (outcome: Outcome): void => this.#finished(delivery, outcome, performance.now() - started);
+    const finished = ({ outcome }: { readonly outcome: Outcome }): void => this.#finished(delivery, outcome, performance.now() - started);
     if (this.#client === null) {
-      queueMicrotask(() => finished({ kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null }));
+      queueMicrotask(() => finished({ outcome: { kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null } }));
       return;
     }
     const { notificationId, body: json } = delivery.note;
@@ -259,12 +260,15 @@ export class Endpoint {
       'webhook-timestamp': String(timestamp),
     };
     if (this.#signer !== null) headers['webhook-signature'] = this.#signer.sign(notificationId, timestamp, body);
-    this.#client.send({ headers, body }, ({ outcome }) => finished(outcome));
+    this.#client.send({ headers, body }, finished);
   }
 
   #finished(delivery: Delivery, outcome: Outcome, ms: number): void {
     this.#inFlight -= 1;
-    if (delivery.direct) this.#direct.delete(delivery.lane);
+    if (delivery.direct) {
+      this.#direct.delete(delivery);
+      this.#lanes.ended(delivery.lane);
+    }
     if (this.#closed) return;
     const now = Date.now();
     delivery.attempts += 1;
@@ -327,7 +331,7 @@ export class Endpoint {
 
   /** Never without what is under way before it in its lane: after a crash it would be taken for the first, and sent before that. */
   #park(delivery: Delivery): void {
-    const underWay = this.#direct.get(delivery.lane);
+    const underWay = this.#lanes.underWay(delivery.lane);
     if (underWay !== undefined && !underWay.stored) this.#parkUnderWay(underWay);
     this.#backlog.add(delivery);
   }

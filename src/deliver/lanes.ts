@@ -1,9 +1,15 @@
+interface Lane<T> {
+  queue: T[];
+  busy: boolean;
+  underWay: T | undefined;
+}
+
 /**
  * Order: of each lane one item is under way at a time, the rest wait in the order in which they came.
  * Lanes take turns. A pure state machine.
  */
 export class Lanes<T> {
-  readonly #lanes = new Map<string, { queue: T[]; busy: boolean }>();
+  readonly #lanes = new Map<string, Lane<T>>();
   /** lanes with something to send and nothing under way, in turn */
   #ready: string[] = [];
   #turn = 0;
@@ -17,7 +23,7 @@ export class Lanes<T> {
   push(name: string, item: T): void {
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
-      lane = { queue: [], busy: false };
+      lane = { queue: [], busy: false, underWay: undefined };
       this.#lanes.set(name, lane);
     }
     lane.queue.push(item);
@@ -37,19 +43,32 @@ export class Lanes<T> {
       // A lane that was cut meanwhile has nothing left.
       if (lane === undefined || lane.busy || lane.queue.length === 0) continue;
       lane.busy = true;
+      lane.underWay = lane.queue.shift();
       this.#queued -= 1;
-      return lane.queue.shift();
+      return lane.underWay;
     }
     this.#ready = [];
     this.#turn = 0;
     return undefined;
   }
 
-  /** What was under way in the lane is finished. */
+  /** What is under way in the lane. */
+  underWay(name: string): T | undefined {
+    return this.#lanes.get(name)?.underWay;
+  }
+
+  /** What was under way in the lane has ended; nothing else of the lane may go before `done`. */
+  ended(name: string): void {
+    const lane = this.#lanes.get(name);
+    if (lane !== undefined) lane.underWay = undefined;
+  }
+
+  /** What was under way in the lane is dealt with. */
   done(name: string): void {
     const lane = this.#lanes.get(name);
     if (lane === undefined) return;
     lane.busy = false;
+    lane.underWay = undefined;
     if (lane.queue.length > 0) this.#ready.push(name);
     else this.#lanes.delete(name);
   }

@@ -11,7 +11,7 @@ const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notif
 function delivery(id: string, lsn: bigint, lane: string): Delivery {
   return {
     note: note(id, lsn), lane, direct: true, queuedAt: 0, committedAt: 0, settle: null,
-    attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false,
+    attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, place: 0,
   };
 }
 
