@@ -2,7 +2,7 @@ import type { Entity } from './types.js';
 
 /** Where an entity's rows are and how its columns are named. */
 export interface TableMapping {
-  readonly entity: Entity;
+  readonly entity: ChatEntity;
   readonly schema: string;
   readonly table: string;
   /** logical name → real name, for every column that the bridge reads */
@@ -13,7 +13,7 @@ export interface TableMapping {
   readonly optional: readonly string[];
 }
 
-export type Mapping = ReadonlyMap<Entity, TableMapping>;
+export type Mapping = ReadonlyMap<ChatEntity, TableMapping>;
 
 /** Keys of an attachment in the order in which the application serializes them. */
 export const ATTACHMENT_TEXTS = ['title', 'title_link', 'text', 'service_name', 'service_icon', 'service_url', 'image_url'] as const;
@@ -146,6 +146,9 @@ export const LAYOUT: Readonly<Record<ChatEntity, TableLayout>> = {
   },
 };
 
+/** Parts that a chat database can do without. */
+export const OPTIONAL_ENTITIES: readonly ChatEntity[] = ['reaction', 'attachment', 'kwarg', 'user', 'chatType', 'argument', 'template'];
+
 export const CHAT_ENTITIES = Object.keys(LAYOUT).filter((name): name is ChatEntity => name in LAYOUT);
 
 /**
@@ -176,4 +179,9 @@ export function quoteIdent(name: string): string {
 
 export function qualifiedName(table: { readonly schema: string; readonly table: string }): string {
   return `${quoteIdent(table.schema)}.${quoteIdent(table.table)}`;
+}
+
+/** For people, and as a key: no two tables have the same. */
+export function tableName(table: { readonly schema: string; readonly table: string }): string {
+  return /[".]/u.test(table.schema + table.table) ? qualifiedName(table) : `${table.schema}.${table.table}`;
 }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
-import type { Entity } from '../types.js';
-import type { TableMapping } from '../mapping.js';
+import { readCatalog, type Catalog } from '../catalog.js';
+import { tableName, type ChatEntity, type TableMapping } from '../mapping.js';
 import { readScripts, type Script } from './scripts.js';
 
 export interface Names {
@@ -10,13 +10,12 @@ export interface Names {
 }
 
 export interface TableState {
-  readonly entity: Entity;
+  readonly entity: ChatEntity;
   /** 'd' primary key, 'f' full, 'n' nothing, 'i' an index; null: the table is not there */
   readonly replicaIdentity: 'd' | 'f' | 'n' | 'i' | null;
   /** real names of the columns that the identity covers */
   readonly identityColumns: readonly string[];
   readonly identityIndex: string | null;
-  readonly columns: readonly string[];
 }
 
 export interface SlotState {
@@ -37,19 +36,20 @@ export interface DatabaseState {
   readonly applied: readonly number[];
   readonly functionsDigest: string | null;
   readonly meta: ReadonlyMap<string, string>;
-  readonly tables: ReadonlyMap<Entity, TableState>;
+  readonly tables: ReadonlyMap<ChatEntity, TableState>;
+  readonly catalog: Catalog;
   /** the publication publishes inserts, updates, deletes and truncates */
   readonly publishesAll: boolean;
-  /** qualified names, without those of which only some rows are published; null: there is no such publication */
+  /** names of tables, without those of which only some rows are published; null: there is no such publication */
   readonly published: ReadonlySet<string> | null;
   readonly slot: SlotState | null;
   readonly scripts: readonly Script[];
 }
 
 interface TableRow {
-  readonly name: string;
+  readonly schema: string;
+  readonly table: string;
   readonly relreplident: string;
-  readonly columns: readonly string[];
   readonly identity_columns: readonly string[] | null;
   readonly identity_index: string | null;
 }
@@ -71,8 +71,7 @@ export async function inspect(client: Queryable, names: Names): Promise<Database
   const metaMap = new Map(meta.map(({ key, value }) => [key, value]));
 
   const rows = await client.query<TableRow>(
-    `SELECT n.nspname || '.' || c.relname AS name, c.relreplident::text AS relreplident,
-            (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+    `SELECT n.nspname AS schema, c.relname AS table, c.relreplident::text AS relreplident,
             (SELECT array_agg(a.attname::text) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)) AS identity_columns,
             CASE WHEN c.relreplident = 'i' THEN (SELECT x.relname::text FROM pg_class x WHERE x.oid = i.indexrelid) END AS identity_index
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -81,8 +80,8 @@ export async function inspect(client: Queryable, names: Names): Promise<Database
       WHERE c.relkind IN ('r', 'p') AND (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
     [names.tables.map((table) => table.schema), names.tables.map((table) => table.table)],
   );
-  const found = new Map(rows.rows.map((row) => [row.name, row]));
-  const tables = new Map(names.tables.map((table) => [table.entity, tableState(table, found.get(`${table.schema}.${table.table}`))]));
+  const found = new Map(rows.rows.map((row) => [tableName(row), row]));
+  const tables = new Map(names.tables.map((table) => [table.entity, tableState(table, found.get(tableName(table)))]));
 
   const publication = await one<{ everything: string }>(
     'SELECT (pubinsert AND pubupdate AND pubdelete AND pubtruncate)::text AS everything FROM pg_publication WHERE pubname = $1',
@@ -91,7 +90,7 @@ export async function inspect(client: Queryable, names: Names): Promise<Database
   const published =
     publication === undefined
       ? null
-      : (await client.query<{ name: string }>(`SELECT schemaname || '.' || tablename AS name FROM pg_publication_tables t WHERE pubname = $1 AND to_jsonb(t) ->> 'rowfilter' IS NULL`, [names.publication])).rows;
+      : (await client.query<{ schema: string; table: string }>(`SELECT schemaname AS schema, tablename AS table FROM pg_publication_tables t WHERE pubname = $1 AND to_jsonb(t) ->> 'rowfilter' IS NULL`, [names.publication])).rows;
   const slot = await one<{ plugin: string | null; database: string | null; active: string; active_pid: string | null; wal_status: string | null }>(
     `SELECT plugin::text, database::text, active::text, active_pid::text, wal_status FROM pg_replication_slots WHERE slot_name = $1`,
     [names.slot],
@@ -105,8 +104,9 @@ export async function inspect(client: Queryable, names: Names): Promise<Database
     functionsDigest: metaMap.get('functions') ?? null,
     meta: metaMap,
     tables,
+    catalog: await readCatalog(client, names.tables),
     publishesAll: publication?.everything === 'true',
-    published: published === null ? null : new Set(published.map(({ name }) => name)),
+    published: published === null ? null : new Set(published.map(tableName)),
     slot:
       slot === undefined
         ? null
@@ -128,16 +128,16 @@ function tableState(table: TableMapping, row: TableRow | undefined): TableState 
     replicaIdentity: identity,
     identityColumns: identity === 'd' || identity === 'i' ? (row?.identity_columns ?? []) : [],
     identityIndex: row?.identity_index ?? null,
-    columns: row?.columns ?? [],
   };
 }
 
 /** The old row of a delete shows everything that the bridge must know of it. */
-export function identityIsSufficient(table: TableMapping, state: TableState): boolean {
-  if (state.replicaIdentity === 'f') return true;
-  const covered = new Set(state.identityColumns);
+export function identityIsSufficient(table: TableMapping, { tables, catalog }: Pick<DatabaseState, 'tables' | 'catalog'>): boolean {
+  const state = tables.get(table.entity);
+  if (state === undefined || state.replicaIdentity === 'f') return true;
+  const columns = catalog.get(table.entity)?.columns;
   return table.oldRow.every((logical) => {
     const column = table.columns[logical];
-    return column === undefined || covered.has(column) || !state.columns.includes(column);
+    return column === undefined || state.identityColumns.includes(column) || columns?.has(column) === false;
   });
 }

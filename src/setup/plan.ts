@@ -1,5 +1,6 @@
+import { refuseMisfit } from '../catalog.js';
 import { PreconditionError } from '../errors.js';
-import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
+import { qualifiedName, quoteIdent, tableName, type TableMapping } from '../mapping.js';
 import { identityIsSufficient, type DatabaseState, type Names } from './inspect.js';
 import { functionsDigest, withNames } from './scripts.js';
 
@@ -52,10 +53,10 @@ export function planSetup(state: DatabaseState, names: Names): Step[] {
   }
   for (const table of names.tables) {
     const found = state.tables.get(table.entity);
-    if (found === undefined || identityIsSufficient(table, found)) continue;
+    if (found === undefined || identityIsSufficient(table, state)) continue;
     const key = identityKey(table);
     steps.push({
-      title: `deletes of ${table.schema}.${table.table} show the old row (REPLICA IDENTITY FULL)`,
+      title: `deletes of ${tableName(table)} show the old row (REPLICA IDENTITY FULL)`,
       needs: OWNER,
       sql: [
         // Only the first time: what setup itself has set is not what was there before.
@@ -92,10 +93,9 @@ export function missingFromStream(state: DatabaseState, names: Names): readonly 
   if (state.published === null) return [`publication "${names.publication}" does not exist`];
   const faults = state.publishesAll ? [] : [`publication "${names.publication}" does not publish every kind of change`];
   for (const table of names.tables) {
-    const name = `${table.schema}.${table.table}`;
-    const found = state.tables.get(table.entity);
+    const name = tableName(table);
     if (!state.published.has(name)) faults.push(`${name} is not in publication "${names.publication}", or only some of its rows are`);
-    else if (found !== undefined && !identityIsSufficient(table, found)) faults.push(`the replica identity of ${name} no longer shows deleted rows`);
+    else if (!identityIsSufficient(table, state)) faults.push(`the replica identity of ${name} no longer shows deleted rows`);
   }
   return faults;
 }
@@ -117,7 +117,7 @@ export function planTeardown(state: DatabaseState, names: Names): readonly Step[
     const now = state.tables.get(table.entity)?.replicaIdentity;
     if (before === undefined || now !== 'f') continue;
     steps.push({
-      title: `replica identity of ${table.schema}.${table.table} as it was`,
+      title: `replica identity of ${tableName(table)} as it was`,
       needs: OWNER,
       sql: [`ALTER TABLE ${qualifiedName(table)} REPLICA IDENTITY ${before}`],
     });
@@ -172,7 +172,7 @@ export function rememberSlotSql(slot: string): string {
 }
 
 function planPublication(state: DatabaseState, names: Names): readonly Step[] {
-  const wanted = [...names.tables.map((table) => ({ name: `${table.schema}.${table.table}`, sql: qualifiedName(table) })), OWN_WEBHOOKS];
+  const wanted = [...names.tables.map((table) => ({ name: tableName(table), sql: qualifiedName(table) })), OWN_WEBHOOKS];
   const missing = wanted.filter(({ name }) => state.published?.has(name) !== true);
   const publish: Step[] =
     state.published === null || state.publishesAll
@@ -217,18 +217,7 @@ function refuseUnfit(state: DatabaseState, names: Names): void {
   if (newest > known) {
     throw new PreconditionError(`the schema slackchat_bridge was made by a newer version of the bridge (migration ${newest}, this one knows ${known}): update the bridge`);
   }
-  const faults: string[] = [];
-  for (const table of names.tables) {
-    const found = state.tables.get(table.entity);
-    if (found === undefined || found.replicaIdentity === null) {
-      faults.push(`table ${table.schema}.${table.table} does not exist`);
-      continue;
-    }
-    for (const [logical, column] of Object.entries(table.columns)) {
-      if (!found.columns.includes(column) && !table.optional.includes(logical)) faults.push(`column ${table.schema}.${table.table}.${column} does not exist`);
-    }
-  }
-  if (faults.length > 0) throw new PreconditionError(`the database does not hold the chat tables (SOURCE_SCHEMA, TABLE_PREFIX): ${faults.join('; ')}`);
+  refuseMisfit(names.tables, state.catalog);
   if (state.slot !== null && (state.slot.plugin !== 'pgoutput' || state.slot.database !== state.database)) {
     throw new PreconditionError(
       `replication slot "${names.slot}" belongs to something else (plugin ${state.slot.plugin}, database ${state.slot.database}): choose another SLOT_NAME`,
@@ -245,7 +234,7 @@ export function requireWalLevel(state: Pick<DatabaseState, 'walLevel'>): void {
 }
 
 function identityKey(table: TableMapping): string {
-  return `replica identity of ${table.schema}.${table.table}`;
+  return `replica identity of ${tableName(table)}`;
 }
 
 function identityClause(identity: string | null, index: string | null): string {

@@ -1,8 +1,9 @@
 import type pg from 'pg';
-import { errorCode, PreconditionError } from '../errors.js';
-import { qualifiedName, quoteIdent, type Mapping, type TableMapping } from '../mapping.js';
+import { keyType, present, readCatalog, refuseMisfit } from '../catalog.js';
+import { errorCode } from '../errors.js';
+import { qualifiedName, quoteIdent, type ChatEntity, type Mapping, type TableMapping } from '../mapping.js';
 import { delay } from '../time.js';
-import type { Entity, Row } from '../types.js';
+import type { Row } from '../types.js';
 import { Snapshot } from './snapshot.js';
 
 type ChildEntity = 'reaction' | 'attachment' | 'kwarg';
@@ -25,14 +26,14 @@ interface ReadRow {
 interface Layout {
   /** without optional columns that this database does not have */
   readonly mapping: Mapping;
-  readonly idTypes: ReadonlyMap<Entity, string>;
+  readonly keyTypes: ReadonlyMap<ChatEntity, string>;
   readonly cells: Readonly<Record<'message' | ChildEntity, readonly string[]>>;
   readonly readSql: string;
   /** goes into the names of prepared statements, whose text depends on the layout */
   readonly version: number;
 }
 
-/** Reads the application's tables; writes nothing. */
+/** Reads the application's tables; writes nothing. A table that this database does without has no rows. */
 export class Source {
   readonly #pool: pg.Pool;
   readonly #mapping: Mapping;
@@ -45,15 +46,16 @@ export class Source {
     this.#layout = layout;
   }
 
-  /** @throws {PreconditionError} naming every table and column that is missing */
+  /** @throws {PreconditionError} naming every table and column that is missing or does not fit */
   static async open(pool: pg.Pool, mapping: Mapping): Promise<Source> {
     return new Source(pool, mapping, await describe(pool, mapping, 1));
   }
 
-  async lookup(entity: Entity, ids: readonly string[]): Promise<readonly Row[]> {
+  async lookup(entity: ChatEntity, ids: readonly string[]): Promise<readonly Row[]> {
     const table = this.#table(entity);
+    if (table === undefined) return [];
     const id = quoteIdent(table.columns['id'] ?? 'id');
-    const type = this.#layout.idTypes.get(entity) ?? 'text';
+    const type = this.#layout.keyTypes.get(entity) ?? 'text';
     const result = await this.#query<Row>(
       `lookup_${entity}`,
       `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${id} = ANY ($1::text[]::${type}[])`,
@@ -65,8 +67,9 @@ export class Source {
   /** The custom content templates of these chat types, in the order of their ids. */
   async templates(chatTypeIds: readonly string[]): Promise<readonly Row[]> {
     const table = this.#table('template');
+    if (table === undefined) return [];
     const chatType = quoteIdent(table.columns['chat_type_id'] ?? 'chat_type_id');
-    const type = this.#layout.idTypes.get('chatType') ?? 'text';
+    const type = this.#layout.keyTypes.get('chatType') ?? 'text';
     const result = await this.#query<Row>(
       'templates',
       `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${chatType} = ANY ($1::text[]::${type}[]) ORDER BY ${quoteIdent(table.columns['id'] ?? 'id')}`,
@@ -76,8 +79,9 @@ export class Source {
   }
 
   /** The newest rows first loaded, for a start without a query per message. */
-  async newest(entity: Entity, limit: number): Promise<readonly Row[]> {
+  async newest(entity: ChatEntity, limit: number): Promise<readonly Row[]> {
     const table = this.#table(entity);
+    if (table === undefined) return [];
     const id = quoteIdent(table.columns['id'] ?? 'id');
     const result = await this.#pool.query<Row>(
       `SELECT ${selectList(table)} FROM ${qualifiedName(table)} ORDER BY ${id} DESC LIMIT ${limit}`,
@@ -87,6 +91,7 @@ export class Source {
 
   async channelIds(): Promise<readonly string[]> {
     const table = this.#table('channel');
+    if (table === undefined) return [];
     const id = quoteIdent(table.columns['id'] ?? 'id');
     const result = await this.#pool.query<{ id: string }>(`SELECT ${id}::text AS id FROM ${qualifiedName(table)} ORDER BY ${id}`);
     return result.rows.map((row) => row.id);
@@ -154,50 +159,25 @@ export class Source {
     }
   }
 
-  #table(entity: Entity): TableMapping {
-    const table = this.#layout.mapping.get(entity);
-    if (table === undefined) throw new PreconditionError(`no table is mapped for ${entity}`);
-    return table;
+  #table(entity: ChatEntity): TableMapping | undefined {
+    return this.#layout.mapping.get(entity);
   }
 }
 
 async function describe(pool: pg.Pool, mapping: Mapping, version: number): Promise<Layout> {
-  const tables = [...mapping.values()];
-  const found = await pool.query<{ table_name: string; column_name: string; type: string }>(
-    `SELECT n.nspname || '.' || c.relname AS table_name, a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS type
-       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-      WHERE n.nspname = ANY($1) AND c.relname = ANY($2)`,
-    [tables.map((table) => table.schema), tables.map((table) => table.table)],
-  );
-  const types = new Map(found.rows.map((row) => [`${row.table_name}.${row.column_name}`, row.type]));
-  const known = new Set(found.rows.map((row) => row.table_name));
-  const faults: string[] = [];
-  const idTypes = new Map<Entity, string>();
-  for (const table of tables) {
-    const name = `${table.schema}.${table.table}`;
-    if (!known.has(name)) {
-      faults.push(`table ${name} does not exist`);
-      continue;
-    }
-    for (const [logical, column] of Object.entries(table.columns)) {
-      const type = types.get(`${name}.${column}`);
-      if (type === undefined && !table.optional.includes(logical)) faults.push(`column ${name}.${column} does not exist`);
-      if (logical === 'id' && type !== undefined) idTypes.set(table.entity, type);
-    }
-  }
-  if (faults.length > 0) {
-    throw new PreconditionError(`the database does not hold the chat tables (SOURCE_SCHEMA, TABLE_PREFIX): ${faults.join('; ')}`);
-  }
-  const present = withColumns(mapping, types);
-  const columns = (entity: Entity): readonly string[] => Object.keys(present.get(entity)?.columns ?? {});
+  const mapped = [...mapping.values()];
+  const catalog = await readCatalog(pool, mapped);
+  refuseMisfit(mapped, catalog);
+  const found = present(mapped, catalog);
+  const keyTypes = new Map([...found.keys()].map((entity) => [entity, keyType(entity, found.values(), catalog)]));
+  const columns = (entity: ChatEntity): readonly string[] => Object.keys(found.get(entity)?.columns ?? {});
   const cells = {
     message: ['timestamp', 'text', 'channel_id', 'user_id'],
     reaction: columns('reaction'),
     attachment: columns('attachment'),
     kwarg: columns('kwarg'),
   };
-  return { mapping: present, idTypes, cells, readSql: readSql(present, idTypes.get('message') ?? 'text', cells), version };
+  return { mapping: found, keyTypes, cells, readSql: readSql(found, keyTypes.get('message') ?? 'text', cells), version };
 }
 
 function readSql(mapping: Mapping, idType: string, cells: Layout['cells']): string {
@@ -220,14 +200,4 @@ function selectList(table: TableMapping): string {
   return Object.entries(table.columns)
     .map(([logical, column]) => `${quoteIdent(column)}::text AS ${quoteIdent(logical)}`)
     .join(', ');
-}
-
-/** Without the optional columns that this database does not have. */
-function withColumns(mapping: Mapping, types: ReadonlyMap<string, string>): Mapping {
-  return new Map(
-    [...mapping].map(([entity, table]) => {
-      const columns = Object.entries(table.columns).filter(([, column]) => types.has(`${table.schema}.${table.table}.${column}`));
-      return [entity, { ...table, columns: Object.fromEntries(columns) }];
-    }),
-  );
 }
