@@ -4,6 +4,7 @@ import type { BridgeConfig } from './config.js';
 import { connectionConfig } from './database.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
+import { LateRequests } from './deliver/late.js';
 import { Registry } from './deliver/registry.js';
 import { errorMessage, PreconditionError, StreamError, type SlotLostError } from './errors.js';
 import type { Logger } from './log.js';
@@ -17,8 +18,10 @@ import { savesOf } from './saves.js';
 import { inspect, type Names } from './setup/inspect.js';
 import { missingFromStream, requireReady } from './setup/plan.js';
 import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
+import { ChannelData } from './shape/channel-data.js';
 import { Directory, DIRECTORY_ENTITIES } from './shape/directory.js';
 import { Shaper, type Output } from './shape/shaper.js';
+import { ChannelReader } from './store/channels.js';
 import { disableMirrored, MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
 import { createPool, sessionOptions } from './store/pool.js';
@@ -27,6 +30,7 @@ import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
 import { delay } from './time.js';
 import { USER_AGENT } from './version.js';
+import { watchedTables } from './watched.js';
 import { Follower } from './wal/follow.js';
 import { Inbox, type Arrival } from './wal/inbox.js';
 import { Ledger, type Entry } from './wal/ledger.js';
@@ -48,7 +52,9 @@ export class Bridge {
   readonly #source: Source;
   readonly #directory: Directory;
   readonly #shaper: Shaper<Entry>;
+  readonly #channelData: ChannelData;
   readonly #dispatcher: Dispatcher;
+  readonly #late: LateRequests;
   readonly #registry: Registry;
   readonly #webhooks: WebhookStore;
   readonly #mirror: Mirror | null;
@@ -75,6 +81,7 @@ export class Bridge {
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
     });
     this.#dispatcher = new Dispatcher({ ...request, timing }, parked, events, (config.MAX_BUFFER_MB * MEGABYTE) / 2);
+    this.#late = new LateRequests(this.#dispatcher);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
     this.#mirror = appTable === undefined ? null : new Mirror(new MirrorStore(pool, appTable), log);
     this.#webhooks = new WebhookStore(pool, appTable);
@@ -85,17 +92,7 @@ export class Bridge {
         connection: { ...connection, options: [connection.options, sessionOptions(config.TIME_ZONE, 0)].filter((part) => part !== undefined).join(' ') },
         slot: config.SLOT_NAME,
         publication: config.PUBLICATION_NAME,
-        watched: [
-          ...names.tables.map((table) => ({
-            entity: table.entity,
-            schema: table.schema,
-            table: table.table,
-            // Of `serialized` only a query asks, and only whether it is there.
-            columns: new Map(Object.entries(table.columns).flatMap(([logical, real]) => (logical === 'serialized' ? [] : [[real, logical]]))),
-            required: Object.keys(table.columns).filter((logical) => !table.optional.includes(logical)),
-          })),
-          { entity: 'webhook' as const, schema: 'slackchat_bridge', table: 'webhooks', columns: new Map([['id', 'id']]), required: ['id'] },
-        ],
+        watched: watchedTables(names.tables, config.CHANNEL_REQUESTS === 'auto'),
         controlPrefix: 'slackchat_bridge',
         partBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 8,
         inboxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 128,
@@ -122,12 +119,20 @@ export class Bridge {
     this.#shaper = new Shaper<Entry>(source, this.#directory, {
       settleMs: config.SETTLE_MS,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
+      channelRequests: config.CHANNEL_REQUESTS === 'auto',
       onAnomaly: (kind, detail) => {
         this.#metrics.anomalies.inc({ kind });
         // A template in error is said once, not with every message.
         if (kind === 'template_error' && !this.#said.add(JSON.stringify(detail))) return;
         this.#log.warn({ kind, ...detail }, ANOMALIES[kind]);
       },
+    });
+    this.#channelData = new ChannelData(new ChannelReader(pool, source), this.#directory, {
+      mediaUrl: config.MEDIA_URL,
+      maxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 2,
+      serialize: (messages) => this.#shaper.serialize(messages),
+      onFault: (channel, reason, retryInMs) => log.error({ channel, reason, retryInMs }, 'a channel cannot be serialized yet'),
+      onLeftOut: (channel, reason) => log.error({ channel, reason }, 'a channel cannot be serialized: its request is sent with channel_data null'),
     });
   }
 
@@ -186,6 +191,9 @@ export class Bridge {
       this.#observer.state = 'stopping';
       this.#log.info({ unsettled: this.#ledger.open }, 'stopping');
       this.#registry.close();
+      // What is being made is not confirmed: it comes again after the next start.
+      this.#late.reset();
+      this.#channelData.cancel();
       await this.#dispatcher.drain(this.#config.SHUTDOWN_TIMEOUT_MS);
       await this.#follower.stream?.close();
     } finally {
@@ -249,8 +257,15 @@ export class Bridge {
       case 'notify':
         this.#metrics.notifications.add(output.notification.updateType ?? 'channel');
         entry.pending += 1;
-        this.#dispatcher.deliver(output.notification, () => this.#ledger.settle(entry));
+        this.#late.deliver(output.notification, () => this.#ledger.settle(entry));
         return;
+      case 'request': {
+        this.#metrics.notifications.add('channel');
+        entry.pending += 1;
+        const made = this.#channelData.make(output.channelId).then((data) => (data === null ? null : output.notification(data)));
+        this.#late.request(output.channelId, made, () => this.#ledger.settle(entry));
+        return;
+      }
       case 'hold':
         entry.pending += 1;
         return;
@@ -265,6 +280,13 @@ export class Bridge {
     }
   }
 
+  /** Another history begins, or another instance goes on with this one. */
+  #forget(): void {
+    this.#shaper.reset();
+    this.#late.reset();
+    this.#channelData.cancel();
+  }
+
   #wakeWhenDue(): NodeJS.Timeout | null {
     const due = this.#shaper.nextDueAt;
     return due === null ? null : setTimeout(() => this.#inbox.wake(), Math.max(0, due - performance.now()));
@@ -275,7 +297,7 @@ export class Bridge {
     if (fresh) {
       this.#generation += 1;
       this.#systemId = identity.systemId;
-      this.#shaper.reset();
+      this.#forget();
       await this.#dispatcher.abandon();
       this.#directory.clear();
       for (const entity of DIRECTORY_ENTITIES) {
@@ -321,7 +343,7 @@ export class Bridge {
     this.#generation += 1;
     this.#registry.close();
     this.#mirror?.halt();
-    this.#shaper.reset();
+    this.#forget();
     await this.#dispatcher.abandon();
     this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
   }

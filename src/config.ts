@@ -61,6 +61,8 @@ const database = z.object({
 
 const bridge = database.extend({
   WEBHOOK_VERIFICATION_TOKEN: z.string(fail('the token that receivers check; any text that is not empty')).min(1, fail('a text that is not empty')),
+  CHANNEL_REQUESTS: choice(['off', 'auto'], 'off'),
+  MEDIA_URL: z.string().default(''),
   CHANNEL_ID_FORMAT: choice(['uuid', 'hex'], 'uuid'),
   SETTLE_MS: integer(0, 60_000, 250),
   TIME_ZONE: z.string().refine(isTimeZone, fail('an IANA time zone name such as UTC or America/New_York')).default('UTC'),
@@ -90,7 +92,6 @@ export type BridgeConfig = Readonly<z.infer<typeof bridge>> & { readonly environ
 /** Names of the contract that this version does not know how to honour yet: better refused than ignored. */
 const NOT_YET: Readonly<Record<string, string>> = {
   MAPPING_FILE: '',
-  CHANNEL_REQUESTS: 'off',
   SHARD: '',
 };
 

@@ -42,6 +42,8 @@ export interface ColumnLayout {
   readonly optional?: 'mapped' | 'always';
   /** a deleted row must still show it */
   readonly oldRow?: true;
+  /** only read when a whole channel is serialized */
+  readonly whole?: true;
 }
 
 export interface TableLayout {
@@ -53,6 +55,8 @@ export interface TableLayout {
 
 /** The entities whose tables are the application's. */
 export type ChatEntity = Exclude<Entity, 'webhook'>;
+
+const WHOLE = { optional: 'always', whole: true } as const;
 
 /** What the bridge reads of the application: one line a column. */
 export const LAYOUT: Readonly<Record<ChatEntity, TableLayout>> = {
@@ -100,6 +104,10 @@ export const LAYOUT: Readonly<Record<ChatEntity, TableLayout>> = {
     columns: {
       id: { kind: 'key', oldRow: true },
       api_id: { kind: 'text', optional: 'mapped', oldRow: true },
+      first_name: { kind: 'text', ...WHOLE },
+      last_name: { kind: 'text', ...WHOLE },
+      image: { kind: 'text', ...WHOLE },
+      title: { kind: 'text', ...WHOLE },
     },
   },
   channel: {
@@ -107,6 +115,17 @@ export const LAYOUT: Readonly<Record<ChatEntity, TableLayout>> = {
     columns: {
       id: { kind: 'key', oldRow: true },
       chat_type_id: { kind: 'chatType', optional: 'mapped', oldRow: true },
+      api_id: { kind: 'text', ...WHOLE },
+      title: { kind: 'text', ...WHOLE },
+      introduction: { kind: 'text', ...WHOLE },
+      meta_title: { kind: 'text', ...WHOLE },
+      meta_description: { kind: 'text', ...WHOLE },
+      meta_image: { kind: 'text', ...WHOLE },
+      extras: { kind: 'json', ...WHOLE },
+      publish_path: { kind: 'text', ...WHOLE },
+      publish_time: { kind: 'timestamp', ...WHOLE },
+      live: { kind: 'boolean', ...WHOLE },
+      published: { kind: 'boolean', ...WHOLE },
     },
   },
   chatType: {
@@ -115,6 +134,7 @@ export const LAYOUT: Readonly<Record<ChatEntity, TableLayout>> = {
       id: { kind: 'key', oldRow: true },
       name: { kind: 'text', oldRow: true },
       render_to_html: { kind: 'boolean', optional: 'mapped' },
+      publish_path: { kind: 'text', ...WHOLE },
     },
   },
   argument: {
@@ -171,6 +191,11 @@ function ownTable(entity: ChatEntity, schema: string, prefix: string): TableMapp
     oldRow: logical.filter((column) => columns[column]?.oldRow === true),
     optional: logical.filter((column) => columns[column]?.optional === 'always'),
   };
+}
+
+/** Only read when a whole channel is serialized. */
+export function isWhole(entity: Entity, logical: string): boolean {
+  return entity !== 'webhook' && LAYOUT[entity].columns[logical]?.whole === true;
 }
 
 export function quoteIdent(name: string): string {

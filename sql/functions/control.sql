@@ -92,21 +92,45 @@ BEGIN
 END
 $$;
 
--- Asks for an update notification about a channel to every endpoint that wants its chat type.
-CREATE OR REPLACE FUNCTION slackchat_bridge.request_update(channel text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+-- The channel's id as the database spells it.
+CREATE OR REPLACE FUNCTION slackchat_bridge.must_be_channel(channel text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
 DECLARE
   wanted {{channel}}.{{channel.id}}%TYPE := channel;
 BEGIN
   IF NOT EXISTS (SELECT FROM {{channel}} c WHERE c.{{channel.id}} = wanted) THEN
     RAISE EXCEPTION 'there is no channel %', coalesce(channel, 'NULL') USING ERRCODE = 'no_data_found';
   END IF;
-  PERFORM slackchat_bridge.emit(json_build_object('request_update', wanted::text));
+  RETURN wanted::text;
 END
+$$;
+
+-- Asks for an update notification about a channel to every endpoint that wants its chat type.
+CREATE OR REPLACE FUNCTION slackchat_bridge.request_update(channel text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$
+  SELECT slackchat_bridge.emit(json_build_object('request_update', slackchat_bridge.must_be_channel(channel)))
 $$;
 
 CREATE OR REPLACE FUNCTION slackchat_bridge.request_update(channel uuid) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.request_update(channel::text) $$;
+
+-- Asks for a republish_request with the whole channel to every endpoint that wants its chat type.
+CREATE OR REPLACE FUNCTION slackchat_bridge.republish(channel text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$
+  SELECT slackchat_bridge.emit(json_build_object('republish', slackchat_bridge.must_be_channel(channel)))
+$$;
+
+CREATE OR REPLACE FUNCTION slackchat_bridge.republish(channel uuid) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.republish(channel::text) $$;
+
+-- The same as an unpublish_request.
+CREATE OR REPLACE FUNCTION slackchat_bridge.unpublish(channel text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$
+  SELECT slackchat_bridge.emit(json_build_object('unpublish', slackchat_bridge.must_be_channel(channel)))
+$$;
+
+CREATE OR REPLACE FUNCTION slackchat_bridge.unpublish(channel uuid) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.unpublish(channel::text) $$;
 
 -- Asks for an update notification about every channel to one endpoint.
 CREATE OR REPLACE FUNCTION slackchat_bridge.resync(webhook_id bigint) RETURNS void

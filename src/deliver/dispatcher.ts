@@ -66,9 +66,12 @@ export class Dispatcher {
     }
   }
 
-  /** @param release called once every endpoint that wants it has it, delivered or parked */
-  deliver(notification: Notification, release: () => void): void {
-    const wanting = [...this.#endpoints.values()].filter((endpoint) => endpoint.listening && wants(endpoint.webhook, notification));
+  /**
+   * @param release called once every endpoint that wants it has it, delivered or parked
+   * @param only to these
+   */
+  deliver(notification: Notification, release: () => void, only: (webhook: Webhook) => boolean = () => true): void {
+    const wanting = [...this.#endpoints.values()].filter((endpoint) => endpoint.listening && wants(endpoint.webhook, notification) && only(endpoint.webhook));
     let pending = wanting.length;
     if (pending === 0) {
       release();

@@ -71,6 +71,29 @@ export function channelNotification(
   };
 }
 
+export type ChannelRequest = 'republish_request' | 'unpublish_request';
+
+/**
+ * The whole channel, asked for by a person.
+ * @param channelData JSON text: a string, or null
+ */
+export function requestNotification(origin: Origin, seq: number, type: ChannelRequest, about: { readonly channelId: string; readonly chatType: string | null }, channelData: string): Notification {
+  const { channelId, chatType } = about;
+  return {
+    id: notificationId(origin, `${seq}-${channelId}`),
+    lsn: origin.commitLsn,
+    seq,
+    committedAt: origin.committedAt,
+    channelId,
+    messageId: null,
+    chatType,
+    updateType: null,
+    webhookId: null,
+    // With hyphens, whatever CHANNEL_ID_FORMAT says: the application spells it so here.
+    body: `{"type":"${type}","channel":${JSON.stringify(channelId)},"channel_data":${channelData},"chat_type":${JSON.stringify(chatType)}}`,
+  };
+}
+
 function spell(channelId: string, format: ChannelIdFormat): string {
   return format === 'hex' ? channelId.replaceAll('-', '') : channelId;
 }

@@ -1,8 +1,9 @@
 import type { Notification, Row, Transaction, UpdateType } from '../types.js';
 import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
 import type { Directory } from './directory.js';
+import { channelRequests } from './channel-requests.js';
 import { serializeMessage } from './message.js';
-import { channelNotification, messageNotification, type ChannelIdFormat, type Origin } from './payload.js';
+import { channelNotification, messageNotification, requestNotification, type ChannelIdFormat, type ChannelRequest, type Origin } from './payload.js';
 import { Recent } from './recent.js';
 import { Settling } from './settling.js';
 
@@ -31,6 +32,8 @@ export interface ShapeSource {
 /** `entry`: the ledger's entry that the output belongs to; a held one is let go by 'release'. */
 export type Output<E> =
   | { readonly kind: 'notify'; readonly entry: E; readonly notification: Notification }
+  /** a notification that needs the whole channel, as JSON text */
+  | { readonly kind: 'request'; readonly entry: E; readonly channelId: string; readonly notification: (channelData: string) => Notification }
   | { readonly kind: 'control'; readonly entry: E; readonly request: Readonly<Record<string, unknown>> }
   | { readonly kind: 'hold'; readonly entry: E }
   | { readonly kind: 'release'; readonly entry: E };
@@ -38,6 +41,8 @@ export type Output<E> =
 export interface ShapeOptions {
   readonly settleMs: number;
   readonly channelIdFormat: ChannelIdFormat;
+  /** changes of channels are requests (CHANNEL_REQUESTS=auto) */
+  readonly channelRequests: boolean;
   /** something that a person should know about: said once per kind by the caller */
   readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel' | 'template_error', detail: Readonly<Record<string, unknown>>) => void;
 }
@@ -86,7 +91,7 @@ export class Shaper<E> {
   ): Promise<readonly Output<E>[]> {
     const work: Work<E>[] = arrivals.map(({ transaction, entry }) => {
       const origin = { systemId, commitLsn: transaction.commitLsn, committedAt: transaction.committedAt };
-      return { entry, origin, transaction, effects: coalesce(transaction.changes) };
+      return { entry, origin, transaction, effects: this.#effects(transaction) };
     });
     for (const { transaction } of work) this.#directory.apply(transaction);
 
@@ -108,6 +113,18 @@ export class Shaper<E> {
       outputs.push({ kind: 'release', entry: held.entry });
     }
     return outputs;
+  }
+
+  /** Messages of a channel as notifications show them. */
+  async serialize(messages: readonly { readonly row: Row; readonly children: Children }[]): Promise<readonly string[]> {
+    await this.#ensureNames([], new Map(messages.map(({ row, children }, index) => [String(index), { row, children, maintained: false }])), []);
+    return messages.map(({ row, children }) => this.#serialize(row, children, row['channel_id'] ?? ''));
+  }
+
+  #effects(transaction: Transaction): readonly Effect[] {
+    const effects = coalesce(transaction.changes);
+    const requests = this.#options.channelRequests ? channelRequests(transaction.changes) : [];
+    return requests.length === 0 ? effects : [...effects, ...requests].toSorted((a, b) => a.place - b.place);
   }
 
   #read(work: readonly Work<E>[], dueIds: readonly string[]): Promise<Snapshot> {
@@ -142,7 +159,7 @@ export class Shaper<E> {
     };
     for (const { effects } of work) {
       for (const effect of effects) {
-        if (effect.kind === 'control') add(channels, requestedChannel(effect.request));
+        if (effect.kind === 'control') add(channels, requested(effect.request)?.channelId);
         if (effect.kind !== 'message') continue;
         row(effect.before);
         row(effect.row);
@@ -231,13 +248,17 @@ export class Shaper<E> {
     }
     const chatType = this.#directory.chatType(channelId);
     if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
+    const message = this.#serialize(row, children, channelId);
+    const about = { channelId, chatType, messageId, updateType, message };
+    outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options.channelIdFormat, about) });
+  }
+
+  #serialize(row: Row, children: Children, channelId: string): string {
     const text = row['text'] ?? '';
     const renderer = this.#directory.renderer(channelId);
     const rendered = renderer?.render(text) ?? { content: text, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
     for (const problem of [...(renderer?.problems ?? []), ...rendered.problems]) this.#options.onAnomaly('template_error', { ...problem });
-    const message = serializeMessage(row, children, this.#directory, rendered);
-    const about = { channelId, chatType, messageId, updateType, message };
-    outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options.channelIdFormat, about) });
+    return serializeMessage(row, children, this.#directory, rendered);
   }
 
   #channels(item: Work<E>, place: number, channelIds: Iterable<string>, webhookId: string | null, outputs: Output<E>[]): void {
@@ -249,9 +270,14 @@ export class Shaper<E> {
   }
 
   #control(item: Work<E>, effect: ControlEffect, channelIds: readonly string[], outputs: Output<E>[]): void {
-    const channelId = requestedChannel(effect.request);
-    if (channelId !== null) {
-      this.#channels(item, effect.place, [channelId], null, outputs);
+    const wanted = requested(effect.request);
+    if (wanted?.type === 'update_notification') {
+      this.#channels(item, effect.place, [wanted.channelId], null, outputs);
+    } else if (wanted !== null) {
+      const { type, channelId } = wanted;
+      const about = { channelId, chatType: this.#directory.chatType(channelId) };
+      const notification = (channelData: string): Notification => requestNotification(item.origin, effect.place * 2, type, about, channelData);
+      outputs.push({ kind: 'request', entry: item.entry, channelId, notification });
     } else if (asksForEveryChannel(effect)) {
       const webhookId = String(effect.request['resync']);
       this.#channels(item, effect.place, channelIds, webhookId === '*' ? null : webhookId, outputs);
@@ -267,7 +293,17 @@ function asksForEveryChannel(effect: Effect): boolean {
   return effect.kind === 'truncate' || (effect.kind === 'control' && typeof effect.request['resync'] === 'string');
 }
 
-function requestedChannel(request: ControlEffect['request']): string | null {
-  const channelId = request['request_update'];
-  return typeof channelId === 'string' ? channelId : null;
+const REQUESTS = [
+  ['request_update', 'update_notification'],
+  ['republish', 'republish_request'],
+  ['unpublish', 'unpublish_request'],
+] as const;
+
+/** What is asked for about one channel. */
+function requested(request: ControlEffect['request']): { readonly type: 'update_notification' | ChannelRequest; readonly channelId: string } | null {
+  for (const [key, type] of REQUESTS) {
+    const channelId = request[key];
+    if (typeof channelId === 'string') return { type, channelId };
+  }
+  return null;
 }

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { keyType, present, readCatalog, refuseMisfit } from '../catalog.js';
 import { errorCode } from '../errors.js';
-import { qualifiedName, quoteIdent, type ChatEntity, type Mapping, type TableMapping } from '../mapping.js';
+import { isWhole, qualifiedName, quoteIdent, type ChatEntity, type Mapping, type TableMapping } from '../mapping.js';
 import { delay } from '../time.js';
 import type { Row } from '../types.js';
 import { Snapshot } from './snapshot.js';
@@ -103,6 +103,18 @@ export class Source {
     return this.#collect(messageIds, result.rows);
   }
 
+  /** The same in the transaction of a session. */
+  async readIn(client: Pick<pg.ClientBase, 'query'>, messageIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
+    const result = await client.query<ReadRow>({ name: `read_messages_${this.#layout.version}`, text: this.#layout.readSql, values: [messageIds] });
+    return this.#collect(messageIds, result.rows);
+  }
+
+  /** How the table is in this database, and the type of its keys; null: there is none. */
+  table(entity: ChatEntity): { readonly table: TableMapping; readonly keyType: string } | null {
+    const table = this.#table(entity);
+    return table === undefined ? null : { table, keyType: this.#layout.keyTypes.get(entity) ?? 'text' };
+  }
+
   /**
    * Waits until the transactions are visible to new snapshots. A commit is streamed a moment before:
    * as a rule some microseconds, as long as a synchronous standby does not answer, and on a busy
@@ -196,8 +208,10 @@ function readSql(mapping: Mapping, idType: string, cells: Layout['cells']): stri
   return `SELECT kind, message_id, cells FROM (${parts.join(' UNION ALL ')}) everything (kind, message_id, place, cells) ORDER BY place`;
 }
 
-function selectList(table: TableMapping): string {
+/** @param whole with the columns that are only read when a whole channel is serialized */
+export function selectList(table: TableMapping, whole = false): string {
   return Object.entries(table.columns)
+    .filter(([logical]) => whole || !isWhole(table.entity, logical))
     .map(([logical, column]) => `${quoteIdent(column)}::text AS ${quoteIdent(logical)}`)
     .join(', ');
 }

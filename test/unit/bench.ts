@@ -55,7 +55,7 @@ export function bench(options: Partial<ShapeOptions> = {}): Bench {
   directory.put('chatType', { id: 't1', name: 'default' });
   directory.put('user', { id: 'u1', api_id: 'USER1' });
   directory.put('argument', { id: 'a1', name: 'first' });
-  const shaper = new Shaper<string>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', onAnomaly: (kind) => anomalies.push(kind), ...options });
+  const shaper = new Shaper<string>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', channelRequests: false, onAnomaly: (kind) => anomalies.push(kind), ...options });
   const shape: Bench['shape'] = async (now, ...transactions) =>
     shaper.shape(
       transactions.map((transaction) => ({ transaction, entry: String(transaction.xid) })),

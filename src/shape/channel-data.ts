@@ -1,0 +1,124 @@
+import { errorMessage } from '../errors.js';
+import { delay } from '../time.js';
+import type { Row } from '../types.js';
+import { channelFrame, channelUser, type ChannelFrame } from './channel.js';
+import type { Children } from './coalesce.js';
+import type { Directory } from './directory.js';
+import { renderMarkdown } from './render/markdown.js';
+
+export interface ChannelVisit {
+  channel(channel: Row, chatType: Row | null, at: string): void;
+  messages(messages: readonly { readonly id: string; readonly row: Row; readonly children: Children }[], users: readonly Row[]): Promise<void>;
+}
+
+/** One channel in one snapshot, in batches. */
+export interface ChannelSource {
+  read(channelId: string, maxBytes: number, visit: ChannelVisit): Promise<'read' | 'missing' | 'large'>;
+}
+
+export interface ChannelDataOptions {
+  readonly mediaUrl: string;
+  /** a larger channel is not serialized */
+  readonly maxBytes: number;
+  /** Loads the names that the messages refer to, and serializes them. */
+  readonly serialize: (messages: readonly { readonly row: Row; readonly children: Children }[]) => Promise<readonly string[]>;
+  readonly onFault: (channelId: string, reason: string, retryInMs: number) => void;
+  readonly onLeftOut: (channelId: string, reason: string) => void;
+}
+
+class TooLarge extends Error {}
+
+/**
+ * `channel_data` of explicit requests: the channel as the application serializes it, made beside the
+ * stream, one channel at a time, so that no more than one is being put together in memory.
+ */
+export class ChannelData {
+  readonly #source: ChannelSource;
+  readonly #directory: Directory;
+  readonly #options: ChannelDataOptions;
+  #last: Promise<unknown> = Promise.resolve();
+  #cancelled = new AbortController();
+
+  constructor(source: ChannelSource, directory: Directory, options: ChannelDataOptions) {
+    this.#source = source;
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  /** What was asked for is wanted no more. */
+  cancel(): void {
+    this.#cancelled.abort();
+    this.#cancelled = new AbortController();
+  }
+
+  /**
+   * The channel as the text of a JSON string, with its quotes; 'null' where it cannot be had: it is
+   * gone, or too large. A fault of the database is tried again until it is mended.
+   * @returns null when it was cancelled
+   */
+  make(channelId: string): Promise<string | null> {
+    const { signal } = this.#cancelled;
+    const made = this.#last.then(() => this.#persist(channelId, signal));
+    this.#last = made.catch(() => undefined);
+    return made;
+  }
+
+  async #persist(channelId: string, signal: AbortSignal): Promise<string | null> {
+    for (let pause = 100; !signal.aborted; pause = Math.min(pause * 2, 5_000)) {
+      try {
+        return await this.#serialize(channelId, signal);
+      } catch (error) {
+        if (signal.aborted) return null;
+        if (error instanceof TooLarge) return this.#tooLarge(channelId);
+        this.#options.onFault(channelId, errorMessage(error), pause);
+        await delay(pause, signal);
+      }
+    }
+    return null;
+  }
+
+  async #serialize(channelId: string, signal: AbortSignal): Promise<string> {
+    const { maxBytes, mediaUrl, serialize, onLeftOut } = this.#options;
+    await this.#directory.ensureChannels([channelId]);
+    const pieces: string[] = [];
+    const users = new Map<string, string>();
+    let frame: ChannelFrame | null = null;
+    let size = 0;
+    const result = await this.#source.read(channelId, maxBytes, {
+      channel(channel, chatType, at) {
+        const introduction = channel['introduction'] ?? null;
+        const toHtml = chatType?.['render_to_html']?.startsWith('t') === true;
+        frame = channelFrame(channel, chatType, toHtml && introduction !== null ? renderMarkdown(introduction) : introduction, at);
+      },
+      async messages(messages, found) {
+        signal.throwIfAborted();
+        for (const user of found) {
+          const apiId = user['api_id'] ?? '';
+          if (!users.has(apiId)) users.set(apiId, channelUser(user, mediaUrl));
+        }
+        const piece = escaped((await serialize(messages)).join(','));
+        size += piece.length + 1;
+        if (size > maxBytes) throw new TooLarge();
+        pieces.push(piece);
+      },
+    });
+    if (result === 'large') return this.#tooLarge(channelId);
+    if (result === 'missing' || frame === null) {
+      onLeftOut(channelId, 'the channel is not in the database any more');
+      return 'null';
+    }
+    const { head, tail }: ChannelFrame = frame;
+    const named = `{${Array.from(users, ([apiId, user]) => `${JSON.stringify(apiId)}:${user}`).join(',')}}`;
+    return `"${escaped(`${head}${named},"messages":[`)}${pieces.join(',')}${escaped(`]${tail}`)}"`;
+  }
+
+  #tooLarge(channelId: string): string {
+    this.#options.onLeftOut(channelId, `it is larger than ${this.#options.maxBytes} bytes, half of MAX_BUFFER_MB`);
+    return 'null';
+  }
+}
+
+/** The inside of a JSON string. */
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
