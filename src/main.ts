@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
+import { deliveriesCommand } from './cli/deliveries.js';
 import { demoCommand } from './cli/demo.js';
 import { listenCommand } from './cli/listen.js';
+import { requestCommands } from './cli/request.js';
 import { runCommand } from './cli/run.js';
 import { setupCommand } from './cli/setup.js';
 import { teardownCommand } from './cli/teardown.js';
+import { webhooksCommand } from './cli/webhooks.js';
 import { ConfigurationError, errorMessage } from './errors.js';
 import { VERSION } from './version.js';
 
@@ -18,8 +21,9 @@ async function main(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .showHelpAfterError('(slackchat-bridge --help lists the commands and their options)')
     .addHelpText('after', '\nSettings come from the environment or from --env-file; docs/configuration.md lists them.\nExit status: 0 well, 1 failed, 2 wrong usage or configuration.');
-  for (const command of [runCommand(), setupCommand(), teardownCommand(), listenCommand(), demoCommand()]) {
-    command.exitOverride().configureOutput(program.configureOutput());
+  const commands = [runCommand(), setupCommand(), teardownCommand(), webhooksCommand(), deliveriesCommand(), ...requestCommands(), listenCommand(), demoCommand()];
+  for (const command of commands) {
+    for (const each of [command, ...command.commands]) each.exitOverride().configureOutput(program.configureOutput());
     program.addCommand(command);
   }
   try {
