@@ -47,6 +47,16 @@ test('request-update and resync reach the endpoints that they are for', async ()
   expect(types(other.notifications)).toEqual([notification]);
 });
 
+test('republish and unpublish make requests with the channel', async () => {
+  const scene = await runningScene();
+  const { chat, hook } = scene;
+  expect(await run(scene, 'republish', chat.channelId)).toBe(`requested: republish of channel ${chat.channelId}\n`);
+  await hook.waitForNotifications(1);
+  expect(await run(scene, 'unpublish', chat.channelId)).toBe(`requested: unpublish of channel ${chat.channelId}\n`);
+  await hook.waitForNotifications(2);
+  expect(types(hook.notifications)).toEqual([`republish_request ${chat.channelId}`, `unpublish_request ${chat.channelId}`]);
+});
+
 test('webhooks add registers an endpoint that is then verified; list shows it without its secrets; verify challenges again; remove needs --yes', async () => {
   const scene = await runningScene();
   const { db } = scene;
