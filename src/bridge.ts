@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { AdminServer } from './admin/server.js';
+import { bareEntities, openSource } from './chat.js';
 import type { BridgeConfig } from './config.js';
 import { connectionConfig } from './database.js';
 import { Dispatcher } from './deliver/dispatcher.js';
@@ -8,7 +9,6 @@ import { LateRequests } from './deliver/late.js';
 import { Registry } from './deliver/registry.js';
 import { errorMessage, PreconditionError, StreamError, type SlotLostError } from './errors.js';
 import type { Logger } from './log.js';
-import { slackchatMapping } from './mapping.js';
 import { Metrics } from './metrics.js';
 import { Mirror } from './mirror.js';
 import { SaidOnce } from './said-once.js';
@@ -25,7 +25,7 @@ import { ChannelReader } from './store/channels.js';
 import { disableMirrored, MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
 import { createPool, sessionOptions } from './store/pool.js';
-import { Source } from './store/source.js';
+import type { Source } from './store/source.js';
 import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
 import { delay } from './time.js';
@@ -71,7 +71,8 @@ export class Bridge {
     this.#names = names;
     this.#pool = pool;
     this.#source = source;
-    this.#directory = new Directory((entity, ids) => source.lookup(entity, ids), (ids) => source.templates(ids), DIRECTORY_LIMIT);
+    const chat = { bare: bareEntities(source), chatTypeName: config.mapping.chatTypeName };
+    this.#directory = new Directory((entity, ids) => source.lookup(entity, ids), (ids) => source.templates(ids), DIRECTORY_LIMIT, chat);
     const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
     const timing = { baseMs: config.RETRY_BASE_MS, maxMs: config.RETRY_MAX_MS, maxAgeMs: config.RETRY_MAX_AGE_MS };
     const request = { egress, timeoutMs: config.REQUEST_TIMEOUT_MS, token: config.WEBHOOK_VERIFICATION_TOKEN, userAgent: USER_AGENT };
@@ -141,8 +142,7 @@ export class Bridge {
    * @throws {PreconditionError} when the database is not ready for the bridge
    */
   static async open(config: BridgeConfig, log: Logger, signal: AbortSignal): Promise<Bridge | null> {
-    const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX, config.APP_WEBHOOKS === 'mirror');
-    const names: Names = { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
+    const names: Names = { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...config.mapping.tables.values()] };
     const connection = await whenReachable(() => connectionConfig(config.environment, 'slackchat-bridge'), log, signal);
     if (connection === null) return null;
     const pool = createPool(connection, sessionOptions(config.TIME_ZONE, 30_000), 5, (error) => log.debug({ reason: error.message }, 'a database session broke'));
@@ -150,7 +150,7 @@ export class Bridge {
     try {
       const source = await whenReachable(async () => {
         requireReady(await inspect(pool, names), names);
-        return Source.open(pool, tables);
+        return openSource(pool, config);
       }, log, signal);
       if (source !== null) bridge = new Bridge(config, log, connection, pool, source, names);
       return bridge;

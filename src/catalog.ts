@@ -119,7 +119,7 @@ const ACCEPTED: Readonly<Record<Exclude<ColumnKind, 'any' | Reference>, readonly
   timestamp: ['timestamp with time zone', 'timestamp without time zone'],
   boolean: ['boolean'],
   number: [...INTEGERS, 'numeric', 'real', 'double precision'],
-  json: ['jsonb', 'json', ...TEXTS],
+  json: ['jsonb', 'json'],
 };
 
 /** @throws {PreconditionError} saying of every table and column why the bridge cannot work with it */

@@ -1,6 +1,8 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { ConfigurationError } from './errors.js';
+import { readMapping, type Read } from './mapping-file.js';
+import type { ChatMapping } from './mapping.js';
 
 /** The environment as the process has it; every value is text. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -55,6 +57,7 @@ const database = z.object({
   PUBLICATION_NAME: name('slackchat_bridge'),
   SOURCE_SCHEMA: z.string().min(1, fail('a schema name')).max(63, fail('a schema name of at most 63 bytes')).default('public'),
   TABLE_PREFIX: z.string().max(40, fail('at most 40 characters')).default('slackchat_'),
+  MAPPING_FILE: z.string().optional(),
   APP_WEBHOOKS: choice(['off', 'mirror'], 'off'),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
 });
@@ -86,12 +89,17 @@ const bridge = database.extend({
   ADMIN_TOKEN: z.string().min(1, fail('a text that is not empty')).optional(),
 });
 
-export type DatabaseConfig = Readonly<z.infer<typeof database>> & { readonly environment: Environment };
-export type BridgeConfig = Readonly<z.infer<typeof bridge>> & { readonly environment: Environment };
+interface More {
+  readonly environment: Environment;
+  /** what SOURCE_SCHEMA, TABLE_PREFIX, APP_WEBHOOKS and MAPPING_FILE make of it together */
+  readonly mapping: ChatMapping;
+}
+
+export type DatabaseConfig = Readonly<z.infer<typeof database>> & More;
+export type BridgeConfig = Readonly<z.infer<typeof bridge>> & More;
 
 /** Names of the contract that this version does not know how to honour yet: better refused than ignored. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  MAPPING_FILE: '',
   SHARD: '',
 };
 
@@ -99,7 +107,8 @@ const SECRET = /TOKEN|SECRET|PASSWORD|_URL$/u;
 
 /** @throws {ConfigurationError} naming every fault at once */
 export function databaseConfig(environment: Environment): DatabaseConfig {
-  return finish(database, environment, [...check(database, environment).faults, ...connectionFaults(environment)]);
+  const { value, faults } = check(database, environment);
+  return finish(database, environment, mappingOf(value), [...faults, ...connectionFaults(environment)]);
 }
 
 /** @throws {ConfigurationError} naming every fault at once */
@@ -119,7 +128,7 @@ export function bridgeConfig(environment: Environment): BridgeConfig {
   if (RETRY_MAX_MS !== undefined && RETRY_BASE_MS !== undefined && RETRY_MAX_MS < RETRY_BASE_MS) {
     more.push(`RETRY_MAX_MS: given ${RETRY_MAX_MS}; accepted: not less than RETRY_BASE_MS (${RETRY_BASE_MS})`);
   }
-  return finish(bridge, environment, [...faults, ...more]);
+  return finish(bridge, environment, mappingOf(value), [...faults, ...more]);
 }
 
 export function isLoopback(host: string): boolean {
@@ -156,11 +165,16 @@ function connectionFaults(environment: Environment): string[] {
   return named ? [] : ['DATABASE_URL: missing; accepted: a URL like postgres://user:password@host:5432/database, or the PG* variables'];
 }
 
-function finish<T extends z.ZodObject>(schema: T, environment: Environment, faults: readonly string[]): Readonly<z.infer<T>> & { readonly environment: Environment } {
-  if (faults.length > 0) {
-    throw new ConfigurationError(`the configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  ${faults.join('\n  ')}`);
+function mappingOf({ MAPPING_FILE, SOURCE_SCHEMA = 'public', TABLE_PREFIX = 'slackchat_', APP_WEBHOOKS = 'off' }: Partial<z.infer<typeof database>>): Read {
+  return readMapping(MAPPING_FILE ?? null, { schema: SOURCE_SCHEMA, prefix: TABLE_PREFIX, appWebhooks: APP_WEBHOOKS === 'mirror' });
+}
+
+function finish<T extends z.ZodObject>(schema: T, environment: Environment, mapping: Read, faults: readonly string[]): Readonly<z.infer<T>> & More {
+  if (faults.length > 0 || 'faults' in mapping) {
+    const all = [...faults, ...('faults' in mapping ? mapping.faults.map((fault) => `MAPPING_FILE (${environment['MAPPING_FILE'] ?? ''}): ${fault}`) : [])];
+    throw new ConfigurationError(`the configuration has ${all.length === 1 ? 'a fault' : `${all.length} faults`}:\n  ${all.join('\n  ')}`);
   }
-  const config = { ...schema.parse(withoutEmpty(environment)), environment };
+  const config = { ...schema.parse(withoutEmpty(environment)), environment, mapping: mapping.mapping };
   Object.freeze(config);
   return config;
 }

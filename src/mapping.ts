@@ -15,6 +15,13 @@ export interface TableMapping {
 
 export type Mapping = ReadonlyMap<ChatEntity, TableMapping>;
 
+/** How the bridge finds a chat in a database. */
+export interface ChatMapping {
+  readonly tables: Mapping;
+  /** the name of the chat type of channels that have none */
+  readonly chatTypeName: string | null;
+}
+
 /** Keys of an attachment in the order in which the application serializes them. */
 export const ATTACHMENT_TEXTS = ['title', 'title_link', 'text', 'service_name', 'service_icon', 'service_url', 'image_url'] as const;
 export const ATTACHMENT_KEYS = [

@@ -1,8 +1,9 @@
-const TIMESTAMP = /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?$/u;
+const TIMESTAMP = /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?)?$/u;
 
 /**
  * PostgreSQL's text of a timestamptz (DateStyle ISO, in the zone that the session is set to) as the
- * application writes it: ISO 8601, six digits of fraction or none, `Z` for a zero offset.
+ * application writes it: ISO 8601, six digits of fraction or none, `Z` for a zero offset. A timestamp
+ * without a time zone is taken for UTC.
  *
  * Text that is no such timestamp ('infinity', years BC) is returned as it is.
  */

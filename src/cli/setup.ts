@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { databaseConfig, type DatabaseConfig } from '../config.js';
 import { connectionConfig } from '../database.js';
-import { slackchatMapping } from '../mapping.js';
 import { applyStep, openSetupSession, printStep } from '../setup/apply.js';
 import { inspect, type Names } from '../setup/inspect.js';
 import { planGrants, planSetup, slotWasMade } from '../setup/plan.js';
@@ -28,8 +27,7 @@ export function setupCommand(): Command {
 }
 
 export function namesOf(config: DatabaseConfig): Names {
-  const tables = slackchatMapping(config.SOURCE_SCHEMA, config.TABLE_PREFIX, config.APP_WEBHOOKS === 'mirror');
-  return { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...tables.values()] };
+  return { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...config.mapping.tables.values()] };
 }
 
 export interface SetupOptions {

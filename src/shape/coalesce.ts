@@ -1,3 +1,4 @@
+import { compareIds } from '../ids.js';
 import type { Change, Entity, Row, RowChange } from '../types.js';
 
 export type ChildEntity = 'reaction' | 'attachment' | 'kwarg';
@@ -150,15 +151,6 @@ function group(children: ReadonlyMap<string, Child> | null): Children {
   for (const { entity, row } of children.values()) rows[entity].push(row);
   for (const list of Object.values(rows)) list.sort((a, b) => compareIds(a['id'], b['id']));
   return rows;
-}
-
-/** Whole numbers by size, anything else (uuid, text) as text. */
-export function compareIds(a: string | null | undefined, b: string | null | undefined): number {
-  const left = a ?? '';
-  const right = b ?? '';
-  const numeric = /^\d+$/u.test(left) && /^\d+$/u.test(right);
-  if (numeric && left.length !== right.length) return left.length - right.length;
-  return left < right ? -1 : left > right ? 1 : 0;
 }
 
 function moved(before: Row | null, row: Row | null): boolean {

@@ -18,6 +18,14 @@ export type Lookup = (entity: DirectoryEntity, ids: readonly string[]) => Promis
 /** All custom content templates of these chat types, ordered by id. */
 export type TemplateLookup = (chatTypeIds: readonly string[]) => Promise<readonly Row[]>;
 
+/** How the database at hand differs from the application's. */
+export interface ChatNames {
+  /** of these there is no table, or no name in it: what refers to them is the name */
+  readonly bare: ReadonlySet<Entity>;
+  /** the name of the chat type of channels that have none */
+  readonly chatTypeName: string | null;
+}
+
 /**
  * Users, channels, chat types and arguments by id: a bounded cache, kept true by the stream. Deleted
  * rows stay until they are pushed out, because a notification that names them can come later than
@@ -27,6 +35,7 @@ export class Directory {
   readonly #lookup: Lookup;
   readonly #lookupTemplates: TemplateLookup;
   readonly #limit: number;
+  readonly #chat: ChatNames;
   /** by chat type; forgotten whenever a template is written, and read again when next needed */
   readonly #renderers = new Map<string, TextRenderer>();
   readonly #rows: Readonly<Record<DirectoryEntity, Map<string, Row>>> = {
@@ -37,7 +46,8 @@ export class Directory {
   };
 
   /** @param limit rows kept of each entity */
-  constructor(lookup: Lookup, lookupTemplates: TemplateLookup, limit: number) {
+  constructor(lookup: Lookup, lookupTemplates: TemplateLookup, limit: number, chat: ChatNames = { bare: new Set(), chatTypeName: null }) {
+    this.#chat = chat;
     this.#lookup = lookup;
     this.#lookupTemplates = lookupTemplates;
     this.#limit = limit;
@@ -79,6 +89,7 @@ export class Directory {
 
   /** Loads those of the ids that are not known. */
   async ensure(entity: DirectoryEntity, ids: Iterable<string>): Promise<void> {
+    if (this.#chat.bare.has(entity)) return;
     const missing = [...new Set(ids)].filter((id) => !this.#rows[entity].has(id));
     if (missing.length === 0) return;
     for (const row of await this.#lookup(entity, missing)) this.put(entity, row);
@@ -106,17 +117,23 @@ export class Directory {
 
   /** The user's `api_id`; null when there is no such user. */
   user(id: string): string | null {
-    return this.#rows.user.get(id)?.['api_id'] ?? null;
+    return this.#name('user', id, 'api_id');
   }
 
   argument(id: string): string | null {
-    return this.#rows.argument.get(id)?.['name'] ?? null;
+    return this.#name('argument', id, 'name');
   }
 
   /** The name of the channel's chat type; null when channel or chat type are not there. */
   chatType(channelId: string): string | null {
-    const id = this.#rows.channel.get(channelId)?.['chat_type_id'];
-    return typeof id === 'string' ? (this.#rows.chatType.get(id)?.['name'] ?? null) : null;
+    const channel = this.#rows.channel.get(channelId);
+    const id = channel?.['chat_type_id'];
+    if (typeof id === 'string') return this.#name('chatType', id, 'name');
+    return channel === undefined ? null : this.#chat.chatTypeName;
+  }
+
+  #name(entity: DirectoryEntity, id: string, column: string): string | null {
+    return this.#chat.bare.has(entity) ? id : (this.#rows[entity].get(id)?.[column] ?? null);
   }
 }
 

@@ -22,7 +22,8 @@ export interface RenderedText {
  * Children come ordered by id.
  */
 export function serializeMessage(row: Row, children: Children, names: Names, rendered: RenderedText): string {
-  const user = names.user(row['user_id'] ?? '');
+  const author = row['user_id'];
+  const user = typeof author === 'string' ? names.user(author) : null;
   let text = `{"timestamp":${JSON.stringify(isoTimestamp(row['timestamp'] ?? ''))}`;
   if (user !== null && user !== '') text += `,"user":${JSON.stringify(user)}`;
   if (rendered.content !== '') text += `,"content":${JSON.stringify(rendered.content)}`;
@@ -35,9 +36,10 @@ export function serializeMessage(row: Row, children: Children, names: Names, ren
       args.push(names.argument(argument) ?? '');
     } else {
       reactions.push({
-        timestamp: isoTimestamp(reaction['timestamp'] ?? ''),
+        // A key whose column the database does not have is left out.
+        timestamp: typeof reaction['timestamp'] === 'string' ? isoTimestamp(reaction['timestamp']) : reaction['timestamp'],
         reaction: reaction['reaction'] ?? '',
-        user: names.user(reaction['user_id'] ?? ''),
+        user: typeof reaction['user_id'] === 'string' ? names.user(reaction['user_id']) : reaction['user_id'],
       });
     }
   }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Lsn } from '../lsn.js';
 import type { Notification, UpdateType } from '../types.js';
 
@@ -58,7 +59,7 @@ export function channelNotification(
 ): Notification {
   const { channelId, chatType, webhookId } = about;
   return {
-    id: notificationId(origin, `${seq}-${channelId}`),
+    id: notificationId(origin, `${seq}-${headerSafe(channelId)}`),
     lsn: origin.commitLsn,
     seq,
     committedAt: origin.committedAt,
@@ -80,7 +81,7 @@ export type ChannelRequest = 'republish_request' | 'unpublish_request';
 export function requestNotification(origin: Origin, seq: number, type: ChannelRequest, about: { readonly channelId: string; readonly chatType: string | null }, channelData: string): Notification {
   const { channelId, chatType } = about;
   return {
-    id: notificationId(origin, `${seq}-${channelId}`),
+    id: notificationId(origin, `${seq}-${headerSafe(channelId)}`),
     lsn: origin.commitLsn,
     seq,
     committedAt: origin.committedAt,
@@ -92,6 +93,11 @@ export function requestNotification(origin: Origin, seq: number, type: ChannelRe
     // With hyphens, whatever CHANNEL_ID_FORMAT says: the application spells it so here.
     body: `{"type":"${type}","channel":${JSON.stringify(channelId)},"channel_data":${channelData},"chat_type":${JSON.stringify(chatType)}}`,
   };
+}
+
+/** Other schemas' keys can be any text, and the id goes into a header. */
+function headerSafe(channelId: string): string {
+  return /^[\w-]{1,64}$/u.test(channelId) ? channelId : createHash('sha256').update(channelId).digest('hex').slice(0, 32);
 }
 
 function spell(channelId: string, format: ChannelIdFormat): string {

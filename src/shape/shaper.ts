@@ -241,7 +241,9 @@ export class Shaper<E> {
     children: Children,
     outputs: Output<E>[],
   ): void {
-    const channelId = place?.['channel_id'] ?? row?.['channel_id'];
+    const channelId = place?.['channel_id'] === undefined ? row?.['channel_id'] : place['channel_id'];
+    // In no channel, which another schema than the application's may allow.
+    if (row !== null && channelId === null) return;
     if (row === null || typeof channelId !== 'string') {
       this.#options.onAnomaly('no_old_row', { messageId, updateType });
       return;

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { keyType, present, readCatalog, refuseMisfit } from '../catalog.js';
 import { errorCode } from '../errors.js';
+import { compareIds } from '../ids.js';
 import { isWhole, qualifiedName, quoteIdent, type ChatEntity, type Mapping, type TableMapping } from '../mapping.js';
 import { delay } from '../time.js';
 import type { Row } from '../types.js';
@@ -55,7 +56,7 @@ export class Source {
     const table = this.#table(entity);
     if (table === undefined) return [];
     const id = quoteIdent(table.columns['id'] ?? 'id');
-    const type = this.#layout.keyTypes.get(entity) ?? 'text';
+    const type = this.#keyType(entity);
     const result = await this.#query<Row>(
       `lookup_${entity}`,
       `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${id} = ANY ($1::text[]::${type}[])`,
@@ -69,7 +70,7 @@ export class Source {
     const table = this.#table('template');
     if (table === undefined) return [];
     const chatType = quoteIdent(table.columns['chat_type_id'] ?? 'chat_type_id');
-    const type = this.#layout.keyTypes.get('chatType') ?? 'text';
+    const type = this.#keyType('chatType');
     const result = await this.#query<Row>(
       'templates',
       `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${chatType} = ANY ($1::text[]::${type}[]) ORDER BY ${quoteIdent(table.columns['id'] ?? 'id')}`,
@@ -112,7 +113,7 @@ export class Source {
   /** How the table is in this database, and the type of its keys; null: there is none. */
   table(entity: ChatEntity): { readonly table: TableMapping; readonly keyType: string } | null {
     const table = this.#table(entity);
-    return table === undefined ? null : { table, keyType: this.#layout.keyTypes.get(entity) ?? 'text' };
+    return table === undefined ? null : { table, keyType: this.#keyType(entity) };
   }
 
   /**
@@ -157,6 +158,10 @@ export class Source {
         message.children[kind].push(row);
       }
     }
+    // As the children of a new message are ordered, whatever the database's collation.
+    for (const kind of ['reaction', 'attachment', 'kwarg'] as const) {
+      if (this.#keyType(kind) === 'text') for (const { children } of messages.values()) children[kind].sort((a, b) => compareIds(a['id'], b['id']));
+    }
     return messages;
   }
 
@@ -169,6 +174,10 @@ export class Source {
       if (code === '42703' || code === '42P01') this.#layout = await describe(this.#pool, this.#mapping, this.#layout.version + 1);
       throw error;
     }
+  }
+
+  #keyType(entity: ChatEntity): string {
+    return this.#layout.keyTypes.get(entity) ?? 'text';
   }
 
   #table(entity: ChatEntity): TableMapping | undefined {

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { coalesce, compareIds, NO_CHILDREN, type Effect, type MessageEffect } from '../../src/shape/coalesce.js';
+import { compareIds } from '../../src/ids.js';
+import { coalesce, NO_CHILDREN, type Effect, type MessageEffect } from '../../src/shape/coalesce.js';
 import type { Row } from '../../src/types.js';
 import { attachment, control, insert, kwarg, message, placed, reaction, remove, truncate, update, type Unplaced } from './changes.js';
 
