@@ -123,10 +123,10 @@ test('optional columns that are not there are left out, and tables whose names h
   await db.query('CREATE SCHEMA a');
   await db.query('CREATE TABLE "a.b"."c" (id integer PRIMARY KEY, name text)');
   await db.query('CREATE TABLE a."b.c" (id integer PRIMARY KEY, name text, render_to_html boolean)');
-  const tables = mapped({ argument: { schema: 'a.b', table: 'c' }, chatType: { schema: 'a', table: 'b.c', optional: ['render_to_html'] } });
+  const tables = mapped({ argument: { schema: 'a.b', table: 'c' }, chatType: { schema: 'a', table: 'b.c', optional: ['render_to_html', 'publish_path'] } });
   expect(await faults(tables)).toEqual([]);
   const catalog = await readCatalog(db.pool, tables);
   expect(Object.keys(present(tables, catalog).get('chatType')?.columns ?? {})).toEqual(['id', 'name', 'render_to_html']);
-  const swapped = mapped({ chatType: { schema: 'a.b', table: 'c', optional: ['render_to_html'] } });
+  const swapped = mapped({ chatType: { schema: 'a.b', table: 'c', optional: ['render_to_html', 'publish_path'] } });
   expect(Object.keys(present(swapped, await readCatalog(db.pool, swapped)).get('chatType')?.columns ?? {})).toEqual(['id', 'name']);
 });
