@@ -148,7 +148,7 @@ test('a commit that waits for a synchronous standby is neither told nor acted on
   // The bridge has them, and asks again and again whether they are visible.
   const asked = new Set<string>();
   await eventually(async () => {
-    const rows = await db.query<{ at: string }>("SELECT query_start::text AS at FROM pg_stat_activity WHERE application_name = 'slackchat-bridge' AND query LIKE '%pg_visible_in_snapshot%'");
+    const rows = await db.query<{ at: string }>("SELECT query_start::text AS at FROM pg_stat_activity WHERE application_name = 'slackchat-bridge' AND query LIKE '%pg_current_snapshot%'");
     for (const { at } of rows) asked.add(at);
     expect(asked.size).toBeGreaterThan(3);
   });
