@@ -129,7 +129,7 @@ export function refuseMisfit(tables: readonly TableMapping[], catalog: Catalog):
   throw new PreconditionError(`the database does not hold the chat tables (SOURCE_SCHEMA, TABLE_PREFIX, MAPPING_FILE):\n  ${faults.join('\n  ')}`);
 }
 
-function mappingFaults(tables: readonly TableMapping[], catalog: Catalog): readonly string[] {
+export function mappingFaults(tables: readonly TableMapping[], catalog: Catalog): readonly string[] {
   return tables.flatMap((table) => {
     const facts = catalog.get(table.entity);
     if (facts === undefined) {

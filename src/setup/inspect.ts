@@ -56,19 +56,32 @@ interface TableRow {
 
 type Queryable = Pick<pg.ClientBase, 'query'>;
 
-export async function inspect(client: Queryable, names: Names): Promise<DatabaseState> {
+/** What the bridge's own schema remembers. */
+export type OwnState = Pick<DatabaseState, 'schemaExists' | 'applied' | 'meta'>;
+
+export async function inspectOwn(client: Queryable): Promise<OwnState> {
+  const found = await client.query<{ schema: string | null; migrations: string | null }>(
+    `SELECT to_regnamespace('slackchat_bridge')::text AS schema, to_regclass('slackchat_bridge.migrations')::text AS migrations`,
+  );
+  const migrated = typeof found.rows[0]?.migrations === 'string';
+  const applied = migrated ? (await client.query<{ version: string }>('SELECT version::text FROM slackchat_bridge.migrations ORDER BY version')).rows : [];
+  const meta = applied.length > 0 ? (await client.query<{ key: string; value: string }>('SELECT key, value FROM slackchat_bridge.meta')).rows : [];
+  return {
+    schemaExists: typeof found.rows[0]?.schema === 'string',
+    applied: applied.map(({ version }) => Number(version)),
+    meta: new Map(meta.map(({ key, value }) => [key, value])),
+  };
+}
+
+/** @param known the bridge's own schema, where it was looked at already or must not be */
+export async function inspect(client: Queryable, names: Names, known?: OwnState): Promise<DatabaseState> {
+  const own = known ?? (await inspectOwn(client));
   const one = async <T extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<T | undefined> =>
     (await client.query<T>(sql, values)).rows[0];
 
-  const server = await one<{ version: string; wal_level: string; database: string; schema: string | null; migrations: string | null }>(
-    `SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level, current_database()::text AS database,
-            to_regnamespace('slackchat_bridge')::text AS schema, to_regclass('slackchat_bridge.migrations')::text AS migrations`,
+  const server = await one<{ version: string; wal_level: string; database: string }>(
+    `SELECT current_setting('server_version_num') AS version, current_setting('wal_level') AS wal_level, current_database()::text AS database`,
   );
-  const migrated = typeof server?.migrations === 'string';
-  const applied = migrated ? (await client.query<{ version: string }>('SELECT version::text FROM slackchat_bridge.migrations ORDER BY version')).rows : [];
-  const hasMeta = applied.length > 0;
-  const meta = hasMeta ? (await client.query<{ key: string; value: string }>('SELECT key, value FROM slackchat_bridge.meta')).rows : [];
-  const metaMap = new Map(meta.map(({ key, value }) => [key, value]));
 
   const rows = await client.query<TableRow>(
     `SELECT n.nspname AS schema, c.relname AS table, c.relreplident::text AS relreplident,
@@ -99,10 +112,8 @@ export async function inspect(client: Queryable, names: Names): Promise<Database
     serverVersion: Number(server?.version ?? 0),
     walLevel: server?.wal_level ?? '',
     database: server?.database ?? '',
-    schemaExists: typeof server?.schema === 'string',
-    applied: applied.map(({ version }) => Number(version)),
-    functionsDigest: metaMap.get('functions') ?? null,
-    meta: metaMap,
+    ...own,
+    functionsDigest: own.meta.get('functions') ?? null,
     tables,
     catalog: await readCatalog(client, names.tables),
     publishesAll: publication?.everything === 'true',
