@@ -31,6 +31,7 @@ const OTHER_REMEDY = 'look at DATABASE_URL (host, port, sslmode), at the network
 const REMEDIES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there: start the server, or mend host and port in DATABASE_URL; in PostgreSQL, listen_addresses decides where it listens',
   ENOTFOUND: 'mend the host in DATABASE_URL: its name is not known',
+  EAI_AGAIN: 'the name server does not answer: look at this machine\'s network, and at the host in DATABASE_URL',
   ETIMEDOUT: 'no answer: look at host and port in DATABASE_URL and at the firewalls between',
   '28P01': 'mend the user or password in DATABASE_URL; a new password: ALTER ROLE … PASSWORD \'…\';',
   '28000': 'let the role in: a line for it in pg_hba.conf, LOGIN for the role, or TLS where the server asks for it (?sslmode=require)',

@@ -1,6 +1,7 @@
+import { tableName } from '../mapping.js';
 import { withoutQuery } from '../reports.js';
 import type { Row } from '../types.js';
-import { ok, someOf, unseen, warning, type Check } from './check.js';
+import { ok, unseen, warning, type Check } from './check.js';
 import type { EndpointRow, Survey } from './survey.js';
 
 /** A position that is never reached: such an endpoint is challenged and told nothing. */
@@ -74,11 +75,15 @@ function appWebhooks({ appWebhooks: fact }: Survey, { mirrored, table }: Applica
     : warning(name, `${table} has ${verified} verified rows: the application posts there by itself, and what is registered in slackchat_bridge.webhooks too hears everything twice`, `take over as docs/take-over.md says; it ends with: DELETE FROM ${table};`);
 }
 
-function templates({ templates: fact }: Survey, { templateFaults }: Application): readonly Check[] {
+function templates({ templates: fact, names }: Survey, { templateFaults }: Application): readonly Check[] {
   const name = 'templates';
   if (!fact.known) return [unseen(name, fact.why, null)];
   const faults = templateFaults(fact.value);
   if (faults.length === 0) return [ok(name, fact.value.length === 0 ? 'there are none' : `all ${fact.value.length} compile`)];
-  const said = faults.map(({ templateId, reason }) => `custom content template ${templateId}: ${reason}`);
-  return [warning(name, `${someOf(said)}; texts stay as they are written`, 'mend the template in the application\'s admin')];
+  const table = names.tables.find(({ entity }) => entity === 'template');
+  const said = faults.slice(0, LIMIT).map(({ templateId, reason }) => {
+    const where = table === undefined ? '' : `, row ${templateId} of ${tableName(table)}`;
+    return warning(name, `custom content template ${templateId} is in error, so it leaves texts as they are: ${reason}`, `mend it in the application's admin${where}`);
+  });
+  return faults.length > LIMIT ? [...said, warning(name, `${faults.length - LIMIT} more are in error`, 'mend the first ones, then look again')] : said;
 }

@@ -147,8 +147,8 @@ async function ask<T>(question: () => Promise<T>): Promise<Fact<T>> {
     return { known: true, value: await question() };
   } catch (error) {
     const code = errorCode(error);
-    // A fault of the connection concerns everything that is still to be asked.
-    if (code === undefined || code.startsWith('08') || code.startsWith('57') || !/^[0-9A-Z]{5}$/u.test(code)) throw error;
+    // A fault of the connection, or a server that stops, concerns everything that is still to be asked.
+    if (code === undefined || /^(08|57P)/u.test(code) || !/^[0-9A-Z]{5}$/u.test(code)) throw error;
     return { known: false, why: errorMessage(error) };
   }
 }

@@ -312,10 +312,40 @@ test("verified rows of the application's own table are warned of, because receiv
   expect((await doctor(env)).of('application_webhooks')[0]?.status).toBe('ok');
 });
 
-test('a template that does not compile is named with the reason', async () => {
+test('every template that is in error is named with the reason, as the bridge finds it', async () => {
   const { db, chat, env } = await setUpScene();
-  await db.query("INSERT INTO slackchat_customcontenttemplate (name, chat_type_id, search_string, content_template) VALUES ('broken', $1, '(unclosed', 'x')", [chat.chatTypeId]);
-  expect((await doctor(env)).of('templates')[0]).toMatchObject({ status: 'warning', detail: expect.stringMatching(/template \d+: .*(unterminated|missing)/u) as string });
+  const add = async (search: string, content: string | null): Promise<number> => {
+    const [row] = await db.query<{ id: number }>("INSERT INTO slackchat_customcontenttemplate (name, chat_type_id, search_string, content_template) VALUES ('t', $1, $2, $3) RETURNING id", [chat.chatTypeId, search, content]);
+    return row?.id ?? 0;
+  };
+  await add('^(fine)', '{0}');
+  expect((await doctor(env)).of('templates')).toEqual([{ name: 'templates', status: 'ok', detail: 'all 1 compile', fix: null }]);
+  const pattern = await add('(unclosed', 'x');
+  const format = await add('x', '{');
+  const result = await doctor(env);
+  expect(result).toMatchObject({ code: 0, failed: [] });
+  expect(result.of('templates').map(({ status, detail, fix }) => `${status} ${detail} → ${fix ?? ''}`)).toEqual([
+    expect.stringMatching(new RegExp(`^warning custom content template ${pattern} .*(unterminated|missing).* row ${pattern} of public.slackchat_customcontenttemplate$`, 'u')),
+    expect.stringMatching(new RegExp(`^warning custom content template ${format} .*Single '\\{'.* row ${format} of `, 'u')),
+  ]);
+});
+
+test('a table that somebody has locked is not waited for: what it would say is not checked, the rest is', async () => {
+  const { db, env } = await setUpScene();
+  const holder = await db.pool.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query('LOCK TABLE slackchat_customcontenttemplate');
+    const result = await doctor(env);
+    expect(result).toMatchObject({ code: 0, failed: [] });
+    expect(result.of('templates')).toEqual([{ name: 'templates', status: 'warning', detail: 'not checked: canceling statement due to lock timeout', fix: null }]);
+    expect(result.of('application_webhooks')[0]?.status).toBe('ok');
+    // It took more than a second, so it was said what is waited for; stdout has the result alone.
+    expect(result.stderr).toMatch(/^looking at the database … \d+ s\n/u);
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
 });
 
 test('a clock that is ten minutes off is warned of', async () => {
