@@ -21,6 +21,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** writes a CPU profile into this folder when it ends */
   readonly profileDir?: string | undefined;
+  /** as it is run in production: JavaScript only, and what it costs cannot be asked */
+  readonly plain?: boolean;
 }
 
 /** A process of the benchmark's: messages both ways, and what it costs. */
@@ -30,10 +32,10 @@ export class Child {
   readonly exited: Promise<void>;
 
   /** @param script from the project's root; TypeScript or JavaScript */
-  constructor(script: string, { args = [], env = {}, profileDir }: ChildOptions = {}) {
+  constructor(script: string, { args = [], env = {}, profileDir, plain = false }: ChildOptions = {}) {
     const inherited = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
     const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
-    const execArgv = ['--import', 'tsx', '--import', join(import.meta.dirname, 'probe.ts'), ...profile];
+    const execArgv = plain ? [] : ['--import', 'tsx', '--import', join(import.meta.dirname, 'probe.ts'), ...profile];
     const child = fork(join(ROOT, script), args, { cwd: ROOT, env: { ...inherited, ...env }, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.#child = child;
     running.add(child);

@@ -8,12 +8,13 @@ interface Order {
   readonly url: string;
   readonly count: number;
   readonly perSecond: number;
+  readonly channels: number;
 }
 
 const SESSIONS = 4;
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-async function load({ url, count, perSecond }: Order): Promise<number[]> {
+async function load({ url, count, perSecond, channels }: Order): Promise<number[]> {
   const sessions = await Promise.all(
     Array.from({ length: SESSIONS }, async () => {
       const client = new pg.Client({ connectionString: url });
@@ -23,14 +24,14 @@ async function load({ url, count, perSecond }: Order): Promise<number[]> {
   );
   const returned = Array.from({ length: count }, () => 0);
   const began = now();
-  const text = 'SELECT bench_message($1)';
+  const text = 'SELECT bench_message($1, $2)';
   let next = 0;
   await Promise.all(
     sessions.map(async (session) => {
       for (let index = next++; index < count; index = next++) {
         const wait = began + (index * 1000) / perSecond - now();
         if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-        await session.query({ name: 'load', text, values: [`#${index}# A message as people write them, some words long.`] });
+        await session.query({ name: 'load', text, values: [`#${index}# A message as people write them, some words long.`, channels] });
         returned[index] = now();
       }
     }),
@@ -49,4 +50,6 @@ process.on('message', (message: Order) => {
     },
   );
 });
+// Between two loads nothing else keeps it alive.
+process.channel?.ref();
 process.send?.({ ready: true });

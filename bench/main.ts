@@ -7,8 +7,11 @@ import { asText, writeReport } from './report.js';
 import { Receiver } from './run.js';
 import { Stage } from './stage.js';
 import { drains, reactions } from './work/drain.js';
+import { fanout, faults, parked } from './work/endpoints.js';
+import { latency, receivers } from './work/latency.js';
+import { idle, large, start } from './work/process.js';
 
-const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions };
+const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions, latency, receivers, fanout, faults, parked, large, idle, start };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -6,6 +6,8 @@ import { createServer, type Socket } from 'node:net';
  */
 interface Order {
   readonly expect: number;
+  /** what comes before is not measured */
+  readonly from: number;
   readonly delayMs: number;
   /** notes when each message came whose text holds '#number#' */
   readonly note: boolean;
@@ -14,7 +16,7 @@ interface Order {
 const OK = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
 const LENGTH = Buffer.from('content-length: ');
 const HEAD_END = Buffer.from('\r\n\r\n');
-let order: Order = { expect: 0, delayMs: 0, note: false };
+let order: Order = { expect: 0, from: 1, delayMs: 0, note: false };
 let count = 0;
 let firstAt = 0;
 let arrivals = new Float64Array(0);
@@ -23,7 +25,7 @@ const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 function take(data: Buffer, body: number, end: number): void {
   count += 1;
-  if (count === 1) {
+  if (count === order.from) {
     firstAt = now();
     process.send?.({ first: true });
   }

@@ -10,6 +10,15 @@ export interface ReceiverResult {
   readonly arrivals: readonly number[];
 }
 
+export interface ExpectOptions {
+  /** so long it takes to answer */
+  readonly delayMs?: number;
+  /** notes when each came */
+  readonly note?: boolean;
+  /** the first that is measured */
+  readonly from?: number;
+}
+
 /** The receiver's process, from here. */
 export class Receiver {
   readonly #child = new Child('bench/receiver.ts');
@@ -24,9 +33,9 @@ export class Receiver {
   }
 
   /** Forgets what came, and tells when the first and when the last of `expect` has come. */
-  async expect(expect: number, options: { readonly delayMs?: number; readonly note?: boolean } = {}): Promise<{ first: Promise<unknown>; done: Promise<ReceiverResult> }> {
+  async expect(expect: number, options: ExpectOptions = {}): Promise<{ first: Promise<unknown>; done: Promise<ReceiverResult> }> {
     const ready = this.#child.next('ready');
-    this.#child.send({ expect, delayMs: options.delayMs ?? 0, note: options.note ?? false });
+    this.#child.send({ expect, from: options.from ?? 1, delayMs: options.delayMs ?? 0, note: options.note ?? false });
     await ready;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the receiver's own words
     const result = { first: this.#child.next('first'), done: this.#child.next('done') as Promise<ReceiverResult> };
@@ -47,10 +56,11 @@ export interface StartOptions {
   readonly endpoint: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly profileDir?: string | undefined;
+  readonly plain?: boolean;
 }
 
-export function startContender({ contender, database, slot, endpoint, env = {}, profileDir }: StartOptions): Child {
-  if (contender === 'ours') return new Child('dist/main.js', { args: ['run'], env: { ...database.environment(slot), ...env }, profileDir });
+export function startContender({ contender, database, slot, endpoint, env = {}, profileDir, plain = false }: StartOptions): Child {
+  if (contender === 'ours') return new Child('dist/main.js', { args: ['run'], env: { ...database.environment(slot), ...env }, profileDir, plain });
   return new Child(`bench/contenders/${contender}.ts`, { env: { URL: database.url, SLOT: slot, PUBLICATION: database.publication, ENDPOINT: endpoint, ...env } });
 }
 
@@ -62,15 +72,16 @@ export interface Drained {
 }
 
 /** Starts the contender on what waits in its slot (or its jobs), and ends it when all of it has come. */
-export async function drain(receiver: Receiver, options: StartOptions, expect: number, delayMs = 0): Promise<Drained> {
-  const { first, done } = await receiver.expect(expect, { delayMs });
+export async function drain(receiver: Receiver, options: StartOptions, expect: number, expectations: ExpectOptions = {}): Promise<Drained> {
+  const { first, done } = await receiver.expect(expect, expectations);
+  const events = expect - (expectations.from ?? 1) + 1;
   const child = startContender(options);
-  await Promise.race([first, child.exited.then(() => Promise.reject(new Error(`${options.contender} ended`)))]);
+  await unlessEnded(child, first);
   const before = await child.usage();
-  const { ms } = await Promise.race([done, child.exited.then(() => Promise.reject(new Error(`${options.contender} ended`)))]);
+  const { ms } = await unlessEnded(child, done);
   const after = await child.usage();
   await child.stop(options.profileDir === undefined ? 'SIGKILL' : 'SIGTERM');
-  return { 'events/s': (expect / ms) * 1000, 'CPU µs/event': ((after.cpuMs - before.cpuMs) / expect) * 1000, 'of it system': ((after.systemMs - before.systemMs) / expect) * 1000, 'peak RSS MB': after.peakMb };
+  return { 'events/s': (events / ms) * 1000, 'CPU µs/event': ((after.cpuMs - before.cpuMs) / events) * 1000, 'of it system': ((after.systemMs - before.systemMs) / events) * 1000, 'peak RSS MB': after.peakMb };
 }
 
 /** Gives `use` a slot of its own. */
@@ -81,4 +92,8 @@ export async function withSlot<T>(database: BenchDatabase, use: (slot: string) =
   } finally {
     await database.dropSlot(slot);
   }
+}
+
+export async function unlessEnded<T>(child: Child, promise: Promise<T>): Promise<T> {
+  return Promise.race([promise, child.exited.then(() => Promise.reject(new Error('what is measured has ended by itself')))]);
 }

@@ -18,11 +18,11 @@ const CHAT = `
   INSERT INTO slackchat_channel (id, publish_path, live, chat_type_id, owner_id, published)
     SELECT ('00000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, i::text, true, 1, 1, false FROM generate_series(0, 9) i;
   CREATE SEQUENCE bench_tick;
-  CREATE FUNCTION bench_message(content text) RETURNS void LANGUAGE plpgsql AS $$
+  CREATE FUNCTION bench_message(content text, channels int DEFAULT 10) RETURNS void LANGUAGE plpgsql AS $$
   DECLARE tick bigint := nextval('bench_tick');
   BEGIN
     INSERT INTO slackchat_message (timestamp, text, channel_id, user_id)
-    VALUES (timestamptz '2018-10-16 17:23:49+00' + tick * interval '7 us', content, ('00000000-0000-4000-8000-' || lpad((tick % 10)::text, 12, '0'))::uuid, 1 + tick % 100);
+    VALUES (timestamptz '2018-10-16 17:23:49+00' + tick * interval '7 us', content, ('00000000-0000-4000-8000-' || lpad((tick % channels)::text, 12, '0'))::uuid, 1 + tick % 100);
   END $$;`;
 
 export const TEXT = 'A message as people write them, some words long.';
@@ -30,6 +30,7 @@ export const TEXT = 'A message as people write them, some words long.';
 export interface Endpoint {
   readonly url: string;
   readonly maxInFlight?: number;
+  readonly updateTypes?: readonly string[];
 }
 
 /** A database with the chat's tables and the bridge set up, on a server of the benchmark's own. */
@@ -62,8 +63,9 @@ export class BenchDatabase {
   async register(endpoints: readonly Endpoint[]): Promise<void> {
     await this.client.query('DELETE FROM slackchat_bridge.webhooks');
     await this.client.query(
-      `INSERT INTO slackchat_bridge.webhooks (endpoint, secret, max_in_flight) SELECT e, $3, m FROM unnest($1::text[], $2::int[]) AS x(e, m)`,
-      [endpoints.map((endpoint) => endpoint.url), endpoints.map((endpoint) => endpoint.maxInFlight ?? 64), SECRET],
+      `INSERT INTO slackchat_bridge.webhooks (endpoint, secret, max_in_flight, update_types)
+       SELECT e.url, $2, coalesce(e."maxInFlight", 64), e."updateTypes" FROM json_to_recordset($1) AS e(url text, "maxInFlight" int, "updateTypes" text[])`,
+      [JSON.stringify(endpoints), SECRET],
     );
     await this.client.query("BEGIN; SET LOCAL slackchat_bridge.own_write = 'on'; UPDATE slackchat_bridge.webhooks SET verified = true, verified_at = now(); COMMIT");
   }

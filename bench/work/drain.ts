@@ -1,13 +1,8 @@
-import { makeWorkerUtils } from 'graphile-worker';
 import type { Bench } from '../bench.js';
 import { Table, type Section } from '../measure.js';
 import { drain, withSlot, type Contender, type Drained } from '../run.js';
 import { TEXT } from '../stage.js';
-
-const JOBS = `
-  CREATE FUNCTION bench_job() RETURNS trigger LANGUAGE plpgsql AS $$
-  BEGIN PERFORM graphile_worker.add_job('webhook', row_to_json(NEW)); RETURN NEW; END $$;
-  CREATE TRIGGER bench_job AFTER INSERT ON slackchat_message FOR EACH ROW EXECUTE FUNCTION bench_job();`;
+import { withJobs } from './outbox.js';
 
 /** (a) A backlog of new messages: everyone in turn, on the same WAL. */
 export async function drains(bench: Bench): Promise<readonly Section[]> {
@@ -48,10 +43,7 @@ export async function drains(bench: Bench): Promise<readonly Section[]> {
 /** Its jobs are in a database of their own, because its triggers would slow the others' commits. */
 async function outbox(bench: Bench, count: number): Promise<Drained> {
   return bench.stage.withDatabase(async (database) => {
-    const utils = await makeWorkerUtils({ connectionString: database.url });
-    await utils.migrate();
-    await utils.release();
-    await database.client.query(JOBS);
+    await withJobs(database);
     await database.messages(count, 1);
     await database.client.query('ANALYZE');
     return drain(bench.receiver, { contender: 'outbox', database, slot: '', endpoint: bench.receiver.url('/count') }, count);

@@ -1,0 +1,94 @@
+import type { Bench } from '../bench.js';
+import { Table, type Section } from '../measure.js';
+import { drain, withSlot, type Drained } from '../run.js';
+import type { Endpoint } from '../stage.js';
+
+/** (e) Many endpoints: what a delivery costs. */
+export async function fanout(bench: Bench): Promise<readonly Section[]> {
+  const deliveries = bench.size(100_000, 20_000);
+  const table = new Table();
+  for (let round = 0; round < bench.rounds; round += 1) {
+    for (const count of [1, 10, 100, 1_000]) {
+      await bench.stage.withDatabase(async (database) => {
+        const endpoints = Array.from({ length: count }, (_, index) => ({ url: bench.receiver.url(`/count/${index}`), maxInFlight: 4 }));
+        await database.register(endpoints);
+        await database.mark();
+        await database.messages(deliveries / count, 1);
+        await withSlot(database, async (slot) => {
+          // Connections are made, and the code is warm, before it is measured.
+          const drained = await drain(bench.receiver, { contender: 'ours', database, slot, endpoint: '', profileDir: bench.profileOf('ours') }, deliveries, { from: deliveries / 4 });
+          table.add(`${count} endpoint${count === 1 ? '' : 's'}`, { 'deliveries/s': drained['events/s'], 'CPU µs/delivery': drained['CPU µs/event'], 'peak RSS MB': drained['peak RSS MB'] });
+        });
+      });
+    }
+  }
+  return [
+    {
+      title: `(e) ${deliveries} deliveries to 1, 10, 100 and 1,000 endpoints`,
+      about: 'Four requests at a time to each. The first quarter is not measured.',
+      rows: table.rows,
+      goals: [{ text: 'CPU per delivery with one endpoint', values: table.ratio('CPU µs/delivery', '1000 endpoints', '1 endpoint'), atMost: 1.2 }],
+    },
+  ];
+}
+
+/** (f) A dead and a hanging endpoint beside a healthy one. */
+export async function faults(bench: Bench): Promise<readonly Section[]> {
+  const count = bench.size(50_000, 10_000);
+  const table = new Table();
+  const healthy: Endpoint = { url: bench.receiver.url('/count') };
+  const others: readonly Endpoint[] = [{ url: 'http://127.0.0.1:1/dead' }, { url: bench.receiver.url('/hang') }];
+  for (let round = 0; round < bench.rounds; round += 1) {
+    for (const [name, endpoints] of [['alone', [healthy]], ['beside them', [healthy, ...others]]] as const) {
+      await bench.stage.withDatabase(async (database) => {
+        await database.register(endpoints);
+        await database.mark();
+        await database.messages(count, 1);
+        const drained = await withSlot(database, async (slot) => drain(bench.receiver, { contender: 'ours', database, slot, endpoint: '', profileDir: bench.profileOf('ours') }, count));
+        table.add(name, { 'events/s': drained['events/s'], 'CPU µs/event': drained['CPU µs/event'], 'peak RSS MB': drained['peak RSS MB'] });
+      });
+    }
+  }
+  return [
+    {
+      title: '(f) A healthy endpoint beside one that refuses connections and one that never answers',
+      about: `Draining ${count} one-row transactions as fast as it goes; what the other two do not take is written to the database meanwhile.`,
+      rows: table.rows,
+      goals: [{ text: 'throughput of the healthy one alone', values: table.ratio('events/s', 'beside them', 'alone'), atLeast: 0.9 }],
+    },
+  ];
+}
+
+/** (g) A million deliveries that wait for another endpoint. */
+export async function parked(bench: Bench): Promise<readonly Section[]> {
+  const waiting = bench.size(1_000_000, 100_000);
+  const count = bench.size(50_000, 10_000);
+  const table = new Table();
+  await bench.stage.withDatabase(async (database) => {
+    // The other one wants only deletions, so that nothing new waits for it.
+    await database.register([{ url: bench.receiver.url('/count') }, { url: bench.receiver.url('/hang'), updateTypes: ['message_deleted'] }]);
+    await database.mark();
+    await database.messages(count, 1);
+    const run = async (): Promise<Drained> => withSlot(database, async (slot) => drain(bench.receiver, { contender: 'ours', database, slot, endpoint: '', profileDir: bench.profileOf('ours') }, count));
+    for (let round = 0; round < bench.rounds; round += 1) {
+      await database.client.query('TRUNCATE slackchat_bridge.deliveries');
+      table.add('none waits', { ...(await run()) });
+      await database.client.query(
+        `INSERT INTO slackchat_bridge.deliveries (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt_at, last_attempt_at, next_attempt_at)
+         SELECT w.id, 'waiting-' || i, 'message:' || i, '0/1', 0, 'c', '{"type":"update_notification"}', 1, now(), now(), now() + interval '1 day'
+           FROM slackchat_bridge.webhooks w, generate_series(1, $1::int) i WHERE w.update_types IS NOT NULL`,
+        [waiting],
+      );
+      await database.client.query('ANALYZE slackchat_bridge.deliveries');
+      table.add(`${waiting} wait`, { ...(await run()) });
+    }
+  });
+  return [
+    {
+      title: `(g) ${waiting} deliveries wait for another endpoint`,
+      about: `Draining ${count} one-row transactions.`,
+      rows: table.rows,
+      goals: [{ text: 'CPU per event with none', values: table.ratio('CPU µs/event', `${waiting} wait`, 'none waits'), atMost: 1.1 }],
+    },
+  ];
+}

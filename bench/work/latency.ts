@@ -1,0 +1,119 @@
+import type { Bench } from '../bench.js';
+import { Child } from '../child.js';
+import { quantile, Table, type Section } from '../measure.js';
+import { drain, startContender, unlessEnded, withSlot, type Contender } from '../run.js';
+import type { BenchDatabase } from '../stage.js';
+import { withJobs } from './outbox.js';
+
+const WARM_UP = 1_000;
+
+interface Load {
+  readonly count: number;
+  readonly perSecond: number;
+  readonly channels: number;
+}
+
+interface Latency {
+  readonly 'p50 ms': number;
+  readonly 'p99 ms': number;
+  readonly 'max ms': number;
+}
+
+/** From the commit's return at its client to the request at the receiver. */
+async function steady(bench: Bench, contender: Contender, database: BenchDatabase, slot: string, load: Load, delayMs: number): Promise<Latency> {
+  const loader = new Child('bench/loader.ts');
+  await loader.next('ready');
+  const child = startContender({ contender, database, slot, endpoint: bench.receiver.url('/count'), env: { BODY: 'text' }, profileDir: bench.profileOf(contender) });
+  const run = async (count: number): Promise<readonly number[]> => {
+    const { done } = await bench.receiver.expect(count, { note: true, delayMs });
+    const returned = loader.next('returned');
+    loader.send({ url: database.url, ...load, count });
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the loader's own words
+    const commits = (await returned) as readonly number[];
+    const { arrivals } = await unlessEnded(child, done);
+    return arrivals.map((at, index) => at - (commits[index] ?? at));
+  };
+  await run(WARM_UP);
+  const latencies = await run(load.count);
+  await child.stop(bench.profileOf(contender) === undefined ? 'SIGKILL' : 'SIGTERM');
+  await loader.stop();
+  return { 'p50 ms': quantile(latencies, 0.5), 'p99 ms': quantile(latencies, 0.99), 'max ms': Math.max(...latencies) };
+}
+
+/** (c) A steady load. */
+export async function latency(bench: Bench): Promise<readonly Section[]> {
+  const load = { count: bench.size(10_000, 2_000), perSecond: 500, channels: 10 };
+  const table = new Table();
+  for (let round = 0; round < bench.rounds; round += 1) {
+    for (const contender of ['bare', 'ours', 'naive', 'outbox'] as const) {
+      if (bench.onlyOurs && contender !== 'bare' && contender !== 'ours') continue;
+      await bench.stage.withDatabase(async (database) => {
+        if (contender === 'outbox') {
+          await withJobs(database);
+          table.add(contender, { ...(await steady(bench, contender, database, '', load, 0)) });
+          return;
+        }
+        await database.register([{ url: bench.receiver.url('/count') }]);
+        await database.mark();
+        await withSlot(database, async (slot) => table.add(contender, { ...(await steady(bench, contender, database, slot, load, 0)) }));
+      });
+    }
+  }
+  return [
+    {
+      title: `(c) ${load.perSecond} commits a second`,
+      about: 'From the return of the commit at its client to the request at the receiver. The bare loop sends what other sessions cannot see yet; the bridge waits until they can.',
+      rows: table.rows,
+      goals: [
+        { text: 'p50 of the bare loop', values: table.ratio('p50 ms', 'ours', 'bare'), atMost: 1.3 },
+        { text: 'p99 of the bare loop', values: table.ratio('p99 ms', 'ours', 'bare'), atMost: 2 },
+      ],
+    },
+  ];
+}
+
+/** (d) Receivers that take their time. */
+export async function receivers(bench: Bench): Promise<readonly Section[]> {
+  const table = new Table();
+  const busy = new Table();
+  const endpoint = bench.receiver.url('/count');
+  const load = { count: bench.size(10_000, 3_000), perSecond: 1_000, channels: 1 };
+  for (let round = 0; round < bench.rounds; round += 1) {
+    await bench.stage.withDatabase(async (database) => {
+      await database.register([{ url: endpoint }]);
+      await database.mark();
+      await database.messages(20_000, 1);
+      for (const delayMs of [0, 10, 50]) {
+        const counts = { bare: delayMs === 0 ? 20_000 : 5_000, ours: delayMs === 0 ? 20_000 : 5_000, naive: delayMs === 0 ? 5_000 : 100 };
+        for (const contender of ['bare', 'ours', 'naive'] as const) {
+          const env = { CONNECTIONS: '64' };
+          const drained = await withSlot(database, async (slot) => drain(bench.receiver, { contender, database, slot, endpoint, env }, counts[contender], { delayMs }));
+          table.add(`${contender}, ${delayMs} ms`, { 'events/s': drained['events/s'], 'CPU µs/event': drained['CPU µs/event'] });
+        }
+      }
+    });
+    await bench.stage.withDatabase(async (database) => {
+      await database.register([{ url: endpoint }]);
+      await database.mark();
+      await withSlot(database, async (slot) => busy.add('ours', { ...(await steady(bench, 'ours', database, slot, load, 50)) }));
+    });
+  }
+  return [
+    {
+      title: '(d) Receivers that take 0, 10 and 50 ms to answer',
+      about: 'Draining one-row transactions; bare with 64 connections, as the bridge.',
+      rows: table.rows,
+      goals: [
+        { text: 'throughput of naive at 0 ms', values: table.ratio('events/s', 'ours, 0 ms', 'naive, 0 ms'), atLeast: 3 },
+        { text: 'throughput of naive at 50 ms', values: table.ratio('events/s', 'ours, 50 ms', 'naive, 50 ms'), atLeast: 50 },
+        { text: 'throughput of bare at 50 ms', values: table.ratio('events/s', 'ours, 50 ms', 'bare, 50 ms'), atLeast: 0.8 },
+      ],
+    },
+    {
+      title: '(d) 1,000 messages a second in one channel, to one endpoint that takes 50 ms',
+      about: 'From the return of the commit to the request at the receiver: all of it is added, the receiver\'s own 50 ms come after.',
+      rows: busy.rows,
+      goals: [{ text: 'p99 in ms', values: busy.values('ours', 'p99 ms'), atMost: 150 }],
+    },
+  ];
+}
