@@ -20,7 +20,7 @@ import { missingFromStream, requireReady } from './setup/plan.js';
 import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
 import { ChannelData } from './shape/channel-data.js';
 import { Directory, DIRECTORY_ENTITIES } from './shape/directory.js';
-import { Shaper, type Output } from './shape/shaper.js';
+import { Shaper, type Output, type Shaping } from './shape/shaper.js';
 import { ChannelReader } from './store/channels.js';
 import { disableMirrored, MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
@@ -39,6 +39,12 @@ import type { SystemIdentity } from './wal/stream.js';
 const DIRECTORY_LIMIT = 50_000;
 const BATCH = 200;
 const MEGABYTE = 1024 * 1024;
+
+/** What was taken in one turn, and how far its shaping has come, a retry after a fault included. */
+interface Pass {
+  readonly arrivals: readonly Arrival[];
+  shaping: Shaping<Entry> | null;
+}
 
 /** The composition root: builds the rooms, runs the one loop, stops in reverse order. */
 export class Bridge {
@@ -211,9 +217,10 @@ export class Bridge {
       const arrivals = signal.aborted ? [] : await this.#inbox.take(BATCH);
       if (timer !== null) clearTimeout(timer);
       const generation = this.#generation;
+      const pass: Pass = { arrivals, shaping: null };
       for (let pause = 50; generation === this.#generation; pause = Math.min(pause * 2, 5_000)) {
         try {
-          await this.#pass(arrivals, generation, signal);
+          await this.#pass(pass, generation, signal);
           break;
         } catch (error) {
           this.#log.error({ reason: errorMessage(error), retryInMs: pause }, 'a transaction cannot be shaped yet; nothing is skipped');
@@ -227,7 +234,8 @@ export class Bridge {
   }
 
   /** @param generation of the arrivals: when another history begins meanwhile, they come again, to the endpoints as they are then */
-  async #pass(arrivals: readonly Arrival[], generation: number, signal: AbortSignal): Promise<void> {
+  async #pass(pass: Pass, generation: number, signal: AbortSignal): Promise<void> {
+    const { arrivals } = pass;
     // Nobody is told of a commit, and nothing is read on behalf of it, before others can see it.
     if (arrivals.length > 0) {
       const xids = arrivals.map(({ transaction }) => transaction.xid);
@@ -235,8 +243,6 @@ export class Bridge {
       // Stopped while it waited: it is not confirmed, and told after the next start.
       if (signal.aborted || generation !== this.#generation) return;
     }
-    // When stopping, what waits for the application's own UPDATE goes out as it is.
-    const now = signal.aborted ? Number.POSITIVE_INFINITY : performance.now();
     const saves = savesOf(arrivals.map(({ transaction }) => transaction));
     if (saves !== null) {
       const synced = await this.#mirror?.sync(saves.app, false);
@@ -244,9 +250,14 @@ export class Bridge {
       for (const id of synced?.doubted ?? []) this.#registry.verify(id);
     }
     if (generation !== this.#generation) return;
-    const outputs = await this.#shaper.shape(arrivals, this.#systemId, now);
-    if (generation !== this.#generation) return;
-    for (const output of outputs) this.#put(output);
+    pass.shaping ??= this.#shaper.take(arrivals, this.#systemId);
+    while (!pass.shaping.done) {
+      // When stopping, what waits for the application's own UPDATE goes out as it is.
+      const outputs = await this.#shaper.shape(pass.shaping, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
+      if (generation !== this.#generation) return;
+      for (const output of outputs) this.#put(output);
+      if (!pass.shaping.done) await this.#dispatcher.room(signal);
+    }
     for (const { entry } of arrivals) this.#ledger.close(entry);
     this.#metrics.transactions.inc(arrivals.length);
   }

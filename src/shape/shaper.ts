@@ -14,6 +14,8 @@ export interface StoredMessage {
   readonly children: Children;
 }
 
+/** So many effects are read and told at a time: of a very large transaction never all at once. */
+const SLICE = 1_000;
 /** So many characters of text are kept of messages told of late. */
 const RECENT_CHARACTERS = 2_000_000;
 
@@ -50,8 +52,16 @@ export interface ShapeOptions {
 interface Work<E> {
   readonly entry: E;
   readonly origin: Origin;
-  readonly transaction: Transaction;
-  readonly effects: readonly Effect[];
+  /** the transaction did not come in parts */
+  readonly whole: boolean;
+  readonly effect: Effect;
+}
+
+/** What was taken to be shaped, and how far that has come. */
+export interface Shaping<E> {
+  readonly work: readonly Work<E>[];
+  at: number;
+  done: boolean;
 }
 
 /** Transactions in, notifications out, in commit order. */
@@ -79,36 +89,43 @@ export class Shaper<E> {
     this.#recent.clear();
   }
 
-  /**
-   * @param arrivals committed and visible to other sessions
-   * @param now milliseconds, the clock of the settle time
-   * May be called again with the same arguments when a read failed: it changes nothing before its reads are done.
-   */
-  async shape(
-    arrivals: readonly { readonly transaction: Transaction; readonly entry: E }[],
-    systemId: string,
-    now: number,
-  ): Promise<readonly Output<E>[]> {
-    const work: Work<E>[] = arrivals.map(({ transaction, entry }) => {
+  /** @param arrivals committed and visible to other sessions */
+  take(arrivals: readonly { readonly transaction: Transaction; readonly entry: E }[], systemId: string): Shaping<E> {
+    const work: Work<E>[] = [];
+    for (const { transaction, entry } of arrivals) {
       const origin = { systemId, commitLsn: transaction.commitLsn, committedAt: transaction.committedAt };
-      return { entry, origin, transaction, effects: this.#effects(transaction) };
-    });
-    for (const { transaction } of work) this.#directory.apply(transaction);
+      const whole = transaction.part === 0 && transaction.final;
+      for (const effect of this.#effects(transaction)) work.push({ entry, origin, whole, effect });
+      this.#directory.apply(transaction);
+    }
+    return { work, at: 0, done: false };
+  }
+
+  /**
+   * A slice of it; to be called until it is done.
+   * @param now milliseconds, the clock of the settle time
+   * May be called again when a read failed: it changes nothing before its reads are done.
+   */
+  async shape(shaping: Shaping<E>, now: number): Promise<readonly Output<E>[]> {
+    const end = Math.min(shaping.at + SLICE, shaping.work.length);
+    const work = end - shaping.at === shaping.work.length ? shaping.work : shaping.work.slice(shaping.at, end);
+    const last = end === shaping.work.length;
 
     // All reads come first: a fault in one of them leaves everything as it was.
-    const snapshot = await this.#read(work, this.#settling.dueMessages(now));
-    const channelIds = work.some(({ effects }) => effects.some(asksForEveryChannel)) ? await this.#source.channelIds() : [];
+    const snapshot = await this.#read(work, last ? this.#settling.dueMessages(now) : []);
+    const channelIds = work.some(({ effect }) => asksForEveryChannel(effect)) ? await this.#source.channelIds() : [];
     await this.#ensureNames(work, snapshot, channelIds);
 
     const outputs: Output<E>[] = [];
     for (const item of work) {
-      for (const effect of item.effects) {
-        if (effect.kind === 'message') this.#message(item, effect, snapshot, now, outputs);
-        else if (effect.kind === 'truncate') this.#channels(item, effect.place, channelIds, null, outputs);
-        else this.#control(item, effect, channelIds, outputs);
-      }
+      const { effect } = item;
+      if (effect.kind === 'message') this.#message(item, effect, snapshot, now, outputs);
+      else if (effect.kind === 'truncate') this.#channels(item, effect.place, channelIds, null, outputs);
+      else this.#control(item, effect, channelIds, outputs);
     }
-    for (const held of this.#settling.due(now)) {
+    shaping.at = end;
+    shaping.done = last;
+    for (const held of last ? this.#settling.due(now) : []) {
       this.#changed(held.entry, held.origin, held.effect, snapshot, outputs);
       outputs.push({ kind: 'release', entry: held.entry });
     }
@@ -129,13 +146,10 @@ export class Shaper<E> {
 
   #read(work: readonly Work<E>[], dueIds: readonly string[]): Promise<Snapshot> {
     const ids = new Set(dueIds);
-    for (const { transaction, effects } of work) {
-      const whole = transaction.part === 0 && transaction.final;
-      for (const effect of effects) {
-        if (effect.kind !== 'message' || effect.net === 'deleted') continue;
-        // All children of a new message are in its own transaction, unless that came in parts.
-        if (effect.net !== 'created' || !whole) ids.add(effect.messageId);
-      }
+    for (const { whole, effect } of work) {
+      if (effect.kind !== 'message' || effect.net === 'deleted') continue;
+      // All children of a new message are in its own transaction, unless that came in parts.
+      if (effect.net !== 'created' || !whole) ids.add(effect.messageId);
     }
     return ids.size === 0 ? Promise.resolve(NOTHING_READ) : this.#source.read([...ids]);
   }
@@ -157,14 +171,12 @@ export class Shaper<E> {
         add(args, child['argument_id']);
       }
     };
-    for (const { effects } of work) {
-      for (const effect of effects) {
-        if (effect.kind === 'control') add(channels, requested(effect.request)?.channelId);
-        if (effect.kind !== 'message') continue;
-        row(effect.before);
-        row(effect.row);
-        children(effect.children);
-      }
+    for (const { effect } of work) {
+      if (effect.kind === 'control') add(channels, requested(effect.request)?.channelId);
+      if (effect.kind !== 'message') continue;
+      row(effect.before);
+      row(effect.row);
+      children(effect.children);
     }
     for (const message of snapshot.values()) {
       row(message.row);
@@ -184,8 +196,7 @@ export class Shaper<E> {
     switch (effect.net) {
       case 'created': {
         // As of its commit: everything is in the transaction, unless that came in parts.
-        const whole = item.transaction.part === 0 && item.transaction.final;
-        const { row, children } = this.#state(effect, whole ? NOTHING_READ : snapshot);
+        const { row, children } = this.#state(effect, item.whole ? NOTHING_READ : snapshot);
         this.#notify(entry, origin, seq, 'message_created', effect.messageId, effect.row, row, children, outputs);
         return;
       }

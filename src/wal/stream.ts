@@ -16,7 +16,7 @@ import { TransactionAssembler } from './transactions.js';
 const STATUS_INTERVAL_MS = 75;
 const LATE_TICK_MS = 1_000;
 /** What a change takes in memory beside its bytes, as objects. */
-const OVERHEAD_BYTES = 1_000;
+const OVERHEAD_BYTES = 600;
 /** From connecting to the stream's start: a network that goes silent in between is noticed by nothing else. */
 const START_DEADLINE_MS = 15_000;
 

@@ -75,6 +75,26 @@ describe('a new message', () => {
   });
 });
 
+test('a large transaction is told a slice at a time, in order; what a read failed for is told later, and nothing twice', async () => {
+  const { source, shaper } = bench();
+  const ids = Array.from({ length: 2_500 }, (_, index) => String(index));
+  for (const id of ids) source.store(id);
+  const large = transaction(5, ...ids.map((id) => update('message', message(id), message(id))));
+  const shaping = shaper.take([{ transaction: large, entry: '5' }], '7');
+  const told: string[][] = [];
+  const next = async (): Promise<void> => {
+    const outputs = await shaper.shape(shaping, 0);
+    told.push(notifications(outputs).map(({ messageId }) => messageId ?? ''));
+  };
+  await next();
+  source.failures = 1;
+  await expect(next()).rejects.toThrow('the connection broke');
+  while (!shaping.done) await next();
+  expect(told.length).toBeGreaterThan(2);
+  expect(Math.max(...told.map((slice) => slice.length), ...source.reads.map((read) => read.length))).toBeLessThan(ids.length);
+  expect(told.flat()).toEqual(ids);
+});
+
 describe('a changed message', () => {
   test('is told with its children as they are, read from the database', async () => {
     const { source, shape } = bench();
