@@ -5,6 +5,18 @@ export const ROOT = join(import.meta.dirname, '..');
 /** What the machine needs to run a process; settings of a bridge in the user's own shell stay out. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
 
+/**
+ * Loaded into every process that is measured: tells what it has cost so far, and does not keep the
+ * process alive. JavaScript, so that the bridge is measured without a loader for TypeScript.
+ */
+const PROBE = `data:text/javascript,${encodeURIComponent(`
+  process.on('message', (message) => {
+    if (message !== 'usage') return;
+    const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+    process.send({ usage: { cpuMs: (userCPUTime + systemCPUTime) / 1000, systemMs: systemCPUTime / 1000, peakMb: maxRSS / 1024 } });
+  });
+  process.channel?.unref();`)}`;
+
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -35,7 +47,7 @@ export class Child {
   constructor(script: string, { args = [], env = {}, profileDir, plain = false }: ChildOptions = {}) {
     const inherited = Object.fromEntries(INHERITED.map((name) => [name, process.env[name]]));
     const profile = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir];
-    const execArgv = plain ? [] : ['--import', 'tsx', '--import', join(import.meta.dirname, 'probe.ts'), ...profile];
+    const execArgv = plain ? [] : [...(script.endsWith('.ts') ? ['--import', 'tsx'] : []), '--import', PROBE, ...profile];
     const child = fork(join(ROOT, script), args, { cwd: ROOT, env: { ...inherited, ...env }, execArgv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.#child = child;
     running.add(child);

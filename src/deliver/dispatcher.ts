@@ -11,7 +11,9 @@ import { Endpoint, type EndpointEvents, type EndpointOptions } from './endpoint.
 const BUSY = 200;
 /** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked, though others wait for it. */
 const QUEUE_LIMIT = 2_000;
-const SWEEP_MS = 500;
+/** Nothing has come back from such an endpoint for so long: it is parked, because the others wait for it. */
+const STUCK_MS = 250;
+const SWEEP_MS = 250;
 /** A notification's own objects, beside its text. */
 const OVERHEAD_BYTES = 512;
 const LANES_LIMIT = 1_000;
@@ -145,7 +147,10 @@ export class Dispatcher {
 
   #sweep(): void {
     const now = Date.now();
-    for (const endpoint of this.#endpoints.values()) endpoint.sweep(now);
+    for (const endpoint of this.#endpoints.values()) {
+      endpoint.sweep(now);
+      if (endpoint.queued > QUEUE_LIMIT && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
+    }
     this.#wakeWaiters();
   }
 

@@ -46,6 +46,7 @@ export class Endpoint {
   #client: EndpointClient | null = null;
   #signer: Signer | null = null;
   #inFlight = 0;
+  #answeredAt = 0;
   #turn = 0;
   #closed = false;
   /** it answered 410 and has not been enabled again */
@@ -92,6 +93,11 @@ export class Endpoint {
 
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** When an attempt last came to its end, milliseconds since 1970. */
+  get answeredAt(): number {
+    return this.#answeredAt;
   }
 
   /** Waiting in memory to be sent. */
@@ -271,6 +277,7 @@ export class Endpoint {
     }
     if (this.#closed) return;
     const now = Date.now();
+    this.#answeredAt = now;
     delivery.attempts += 1;
     delivery.firstAttemptAt ??= now - Math.round(ms);
     this.#events.attempted(this.#webhook, delivery.note, outcome, delivery.attempts, ms, delivery.committedAt);
