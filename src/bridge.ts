@@ -11,9 +11,8 @@ import { errorMessage, PreconditionError, StreamError, type SlotLostError } from
 import type { Logger } from './log.js';
 import { Metrics } from './metrics.js';
 import { Mirror } from './mirror.js';
-import { SaidOnce } from './said-once.js';
 import { Observer } from './observer.js';
-import { endpointEvents, registryEvents } from './reports.js';
+import { anomalyEvents, endpointEvents, registryEvents } from './reports.js';
 import { savesOf } from './saves.js';
 import { inspect, type Names } from './setup/inspect.js';
 import { missingFromStream, requireReady } from './setup/plan.js';
@@ -66,7 +65,6 @@ export class Bridge {
   readonly #mirror: Mirror | null;
   readonly #observer: Observer;
   readonly #follower: Follower;
-  readonly #said = new SaidOnce(1_000);
   #systemId = '';
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
@@ -127,12 +125,7 @@ export class Bridge {
       settleMs: config.SETTLE_MS,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',
-      onAnomaly: (kind, detail) => {
-        this.#metrics.anomalies.inc({ kind });
-        // A template in error is said once, not with every message.
-        if (kind === 'template_error' && !this.#said.add(JSON.stringify(detail))) return;
-        this.#log.warn({ kind, ...detail }, ANOMALIES[kind]);
-      },
+      onAnomaly: anomalyEvents(log, this.#metrics),
     });
     this.#channelData = new ChannelData(new ChannelReader(pool, source), this.#directory, {
       mediaUrl: config.MEDIA_URL,
@@ -402,9 +395,3 @@ export class Bridge {
     work?.catch((error: unknown) => this.#log.error({ reason: errorMessage(error) }, `${what} failed`));
   }
 }
-
-const ANOMALIES = {
-  no_old_row: 'the WAL does not show what a deleted message was: its table lost its replica identity; run slackchat-bridge setup',
-  template_error: 'a custom content template is in error and leaves texts as they are',
-  unknown_channel: 'a message\'s channel or chat type is not in the database any more: its chat type is sent as null',
-} as const;

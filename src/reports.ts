@@ -2,6 +2,8 @@ import type { EndpointEvents } from './deliver/endpoint.js';
 import type { RegistryEvents } from './deliver/registry.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
+import { SaidOnce } from './said-once.js';
+import type { ShapeOptions } from './shape/shaper.js';
 import type { Webhook } from './types.js';
 
 /** What an endpoint's life causes beside log lines and figures. */
@@ -62,6 +64,22 @@ export function registryEvents(log: Logger, metrics: Metrics): RegistryEvents {
     fault(webhook, reason) {
       log.error({ ...about(webhook), reason }, 'the result of a verification cannot be stored');
     },
+  };
+}
+
+const ANOMALIES = {
+  no_old_row: 'the WAL does not show what a deleted message was: its table lost its replica identity; run slackchat-bridge setup',
+  template_error: 'a custom content template is in error and leaves texts as they are',
+  unknown_channel: 'a message\'s channel or chat type is not in the database any more: its chat type is sent as null',
+} as const;
+
+export function anomalyEvents(log: Logger, metrics: Metrics): ShapeOptions['onAnomaly'] {
+  const said = new SaidOnce(1_000);
+  return (kind, detail) => {
+    metrics.anomalies.inc({ kind });
+    // A template in error is said once, not with every message.
+    if (kind === 'template_error' && !said.add(JSON.stringify(detail))) return;
+    log.warn({ kind, ...detail }, ANOMALIES[kind]);
   };
 }
 

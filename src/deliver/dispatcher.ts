@@ -11,7 +11,7 @@ import { Endpoint, type EndpointEvents, type EndpointOptions } from './endpoint.
 const BUSY = 200;
 /** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked, though others wait for it. */
 const QUEUE_LIMIT = 2_000;
-/** Nothing has come back from such an endpoint for so long: it is parked, because the others wait for it. */
+/** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
 const STUCK_MS = 250;
 const SWEEP_MS = 250;
 /** A notification's own objects, beside its text. */
@@ -147,9 +147,11 @@ export class Dispatcher {
 
   #sweep(): void {
     const now = Date.now();
-    for (const endpoint of this.#endpoints.values()) {
+    const all = [...this.#endpoints.values()];
+    const othersWait = all.some((endpoint) => endpoint.active && endpoint.queued <= BUSY);
+    for (const endpoint of all) {
       endpoint.sweep(now);
-      if (endpoint.queued > QUEUE_LIMIT && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
+      if (othersWait && endpoint.queued > QUEUE_LIMIT && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
     }
     this.#wakeWaiters();
   }

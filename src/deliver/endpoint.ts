@@ -46,7 +46,7 @@ export class Endpoint {
   #client: EndpointClient | null = null;
   #signer: Signer | null = null;
   #inFlight = 0;
-  #answeredAt = 0;
+  #answeredAt = Date.now();
   #turn = 0;
   #closed = false;
   /** it answered 410 and has not been enabled again */
@@ -95,7 +95,7 @@ export class Endpoint {
     return this.#inFlight;
   }
 
-  /** When an attempt last came to its end, milliseconds since 1970. */
+  /** When an attempt last came to its end; before the first, when the endpoint was made. Milliseconds since 1970. */
   get answeredAt(): number {
     return this.#answeredAt;
   }
