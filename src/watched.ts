@@ -17,7 +17,7 @@ export function watchedTables(tables: readonly TableMapping[], everyChannelColum
         schema,
         table,
         columns: new Map(Object.entries(columns).flatMap(([logical, real]) => (read(logical) ? [[real, logical]] : []))),
-        required: Object.keys(columns).filter((logical) => !optional.includes(logical)),
+        required: Object.keys(columns).filter((logical) => read(logical) && !optional.includes(logical)),
         everyColumn,
       };
     }),

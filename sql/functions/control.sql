@@ -114,6 +114,9 @@ $$;
 CREATE OR REPLACE FUNCTION slackchat_bridge.request_update(channel uuid) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.request_update(channel::text) $$;
 
+CREATE OR REPLACE FUNCTION slackchat_bridge.request_update(channel bigint) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.request_update(channel::text) $$;
+
 -- Asks for a republish_request with the whole channel to every endpoint that wants its chat type.
 CREATE OR REPLACE FUNCTION slackchat_bridge.republish(channel text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$
@@ -123,6 +126,9 @@ $$;
 CREATE OR REPLACE FUNCTION slackchat_bridge.republish(channel uuid) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.republish(channel::text) $$;
 
+CREATE OR REPLACE FUNCTION slackchat_bridge.republish(channel bigint) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.republish(channel::text) $$;
+
 -- The same as an unpublish_request.
 CREATE OR REPLACE FUNCTION slackchat_bridge.unpublish(channel text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$
@@ -130,6 +136,9 @@ LANGUAGE sql SET search_path = pg_catalog AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION slackchat_bridge.unpublish(channel uuid) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.unpublish(channel::text) $$;
+
+CREATE OR REPLACE FUNCTION slackchat_bridge.unpublish(channel bigint) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog AS $$ SELECT slackchat_bridge.unpublish(channel::text) $$;
 
 -- Asks for an update notification about every channel to one endpoint.

@@ -79,7 +79,8 @@ export class ChannelData {
 
   async #serialize(channelId: string, signal: AbortSignal): Promise<string> {
     const { maxBytes, mediaUrl, serialize, onLeftOut } = this.#options;
-    await this.#directory.ensureChannels([channelId]);
+    const directory = this.#directory;
+    await directory.ensureChannels([channelId]);
     const pieces: string[] = [];
     const users = new Map<string, string>();
     let frame: ChannelFrame | null = null;
@@ -88,12 +89,13 @@ export class ChannelData {
       channel(channel, chatType, at) {
         const introduction = channel['introduction'] ?? null;
         const toHtml = chatType?.['render_to_html']?.startsWith('t') === true;
-        frame = channelFrame(channel, chatType, toHtml && introduction !== null ? renderMarkdown(introduction) : introduction, at);
+        const named = chatType ?? { name: directory.chatType(channelId) };
+        frame = channelFrame(channel, named, toHtml && introduction !== null ? renderMarkdown(introduction) : introduction, at);
       },
       async messages(messages, found) {
         signal.throwIfAborted();
         for (const user of found) {
-          const apiId = user['api_id'] ?? '';
+          const apiId = user['api_id'] ?? directory.user(user['id'] ?? '') ?? '';
           if (!users.has(apiId)) users.set(apiId, channelUser(user, mediaUrl));
         }
         const piece = escaped((await serialize(messages)).join(','));
