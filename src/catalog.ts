@@ -144,7 +144,7 @@ export function mappingFaults(tables: readonly TableMapping[], catalog: Catalog)
 function unfitTable(facts: TableFacts): string | null {
   if (facts.kind === 'v' || facts.kind === 'm') return 'is a view, whose changes are not in the WAL: map the table that it is made of';
   if (facts.kind === 'f') return 'is a foreign table, whose changes are not in the WAL of this server';
-  if (facts.kind === 'p') return 'is partitioned, which is not supported: the stream shows neither the deleted rows of partitions to come nor a partition that is truncated or dropped';
+  if (facts.kind === 'p') return 'is partitioned, which is not supported: partitions do not take over its replica identity, and the stream does not show that one is truncated';
   if (facts.inherited) return 'has tables that inherit from it, which is not supported';
   if (facts.persistence !== 'p') return `is ${facts.persistence === 'u' ? 'unlogged' : 'temporary'}, so its changes are not in the WAL`;
   return null;

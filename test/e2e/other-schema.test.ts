@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -79,8 +80,8 @@ async function otherScene(sql: string, mapping: unknown, env: Readonly<Record<st
   return scene;
 }
 
-async function running(sql: string, mapping: unknown): Promise<Scene & { readonly webhookId: string }> {
-  const scene = await otherScene(sql, mapping);
+async function running(sql: string, mapping: unknown, env: Readonly<Record<string, string>> = {}): Promise<Scene & { readonly webhookId: string }> {
+  const scene = await otherScene(sql, mapping, env);
   await scene.start();
   return { ...scene, webhookId: await scene.register(scene.hook.url) };
 }
@@ -104,7 +105,8 @@ const post = (body: string, room = 'Café & Bar'): string =>
   `INSERT INTO "Chat Data".posts VALUES ('${POST}', '2024-02-29 12:00:00.5', '${body}', '${room}', 1)`;
 
 test('posts and what people react with are told as messages are: created, changed, moved, deleted', async () => {
-  const scene = await running(ROOMS, ROOMS_MAPPING);
+  // Of times without a zone nobody knows in which they were meant: they stay what they are.
+  const scene = await running(ROOMS, ROOMS_MAPPING, { TIME_ZONE: 'America/New_York' });
   const { db, hook } = scene;
   await db.query(`BEGIN; ${post('one')};
     INSERT INTO "Chat Data".emoji VALUES ('10', '${POST}', 2, 'thumbs up'), ('9', '${POST}', NULL, 'fire'), ('a', '${POST}', 77, 'tada'); COMMIT`);
@@ -236,6 +238,11 @@ test('a chat of lines and rooms alone is told too, in no room not at all', async
   hook.clear();
   await db.query('SELECT slackchat_bridge.request_update(-5), slackchat_bridge.resync($1)', [webhookId]);
   expect((await hook.waitForNotifications(3)).map(({ body }) => body.channel).toSorted()).toEqual(['-5', '-5', '12']);
+  await db.query('SELECT slackchat_bridge.republish(12), slackchat_bridge.unpublish(-5)');
+  const [whole, empty] = await hook.waitFor(({ body }) => body.channel_data !== undefined, { count: 2 });
+  const said = { timestamp: '2024-01-01T00:00:00.250000Z', user: 'x', content: 'unheard' };
+  expect(JSON.parse(whole?.body.channel_data ?? '')).toMatchObject({ id: '12', chat_type: 'talk', title: null, users: {}, messages: [said] });
+  expect(JSON.parse(empty?.body.channel_data ?? '')).toMatchObject({ id: '-5', chat_type: 'talk', messages: [] });
 });
 
 test('setup --print names the tables as the file does, a role that owns nothing runs with what --grant gives, and teardown undoes it', async () => {
@@ -298,4 +305,19 @@ test('a file at fault ends every command with status 2; hexadecimal ids of chann
   const hex = startBridge({ ...scene.env, MAPPING_FILE: mappingFile(ROOMS_MAPPING), CHANNEL_ID_FORMAT: 'hex' }, ['run', '--setup']);
   expect((await hex.exited).code).toBe(1);
   expect(hex.stderr).toContain('CHANNEL_ID_FORMAT is hex, but the keys of Chat Data.Rooms are no uuids (text)');
+});
+
+test('the example of docs/other-schemas.md does what is said there', async () => {
+  const text = await readFile(join(import.meta.dirname, '../../docs/other-schemas.md'), 'utf8');
+  const blocks = (language: string): string[] => [...text.matchAll(new RegExp(`^\`\`\`${language}\n([^]*?)^\`\`\`$`, 'gmu'))].map(([, block = '']) => block);
+  const [sql = ''] = blocks('sql');
+  const [mapping = '', example = ''] = blocks('json');
+  const { db, hook } = await running(sql, JSON.parse(mapping));
+  await db.query(`INSERT INTO "Chat".rooms VALUES ('town-hall', 'loud', 'The town hall'); INSERT INTO "Chat".people VALUES (1, 'ann'), (2, 'bob')`);
+  await db.query(`WITH post AS (INSERT INTO "Chat".posts ("writtenAt", body, room, author) VALUES ('2024-02-29T12:00:00.5Z', 'Good evening.', 'town-hall', 1) RETURNING id)
+    INSERT INTO "Chat".emoji (post, who, face) SELECT id, 2, 'fire' FROM post`);
+  await hook.waitForNotifications(1);
+  expect(json(hook.notifications[0])).toEqual({ ...(JSON.parse(example) as object), token: 'test-token' });
+  await db.query(`SELECT slackchat_bridge.request_update('town-hall')`);
+  expect((await hook.waitForNotifications(2))[1]?.body).toMatchObject({ channel: 'town-hall', chat_type: 'loud' });
 });
