@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { AdminServer } from './admin/server.js';
 import { bareEntities, openSource } from './chat.js';
-import type { BridgeConfig } from './config.js';
+import { isLoopback, type BridgeConfig } from './config.js';
 import { connectionConfig } from './database.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
@@ -383,7 +383,7 @@ export class Bridge {
     const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN } = this.#config;
     if (ADMIN_PORT === null) return null;
     try {
-      const admin = await AdminServer.listen({ host: ADMIN_HOST, port: ADMIN_PORT, token: ADMIN_TOKEN ?? null }, this.#observer);
+      const admin = await AdminServer.listen({ host: ADMIN_HOST, port: ADMIN_PORT, loopback: isLoopback(ADMIN_HOST), token: ADMIN_TOKEN ?? null }, this.#observer);
       this.#log.info({ host: ADMIN_HOST, port: admin.port }, 'admin listening');
       return admin;
     } catch (error) {

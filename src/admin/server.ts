@@ -1,5 +1,5 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { refusalOf, SECURITY_HEADERS } from './guard.js';
 
 export interface AdminSources {
   /** null: ready; otherwise why not */
@@ -11,9 +11,15 @@ export interface AdminSources {
 export interface AdminOptions {
   readonly host: string;
   readonly port: number;
+  /** `host` is one of this machine's own */
+  readonly loopback: boolean;
   /** asked for by /metrics and /api; health checks need none */
   readonly token: string | null;
 }
+
+/** Needed by what has no token: a container's or a load balancer's health check. */
+const OPEN: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
+const MAX_CONNECTIONS = 256;
 
 /** Health, readiness, metrics and status over HTTP. Nothing here changes anything. */
 export class AdminServer {
@@ -33,6 +39,7 @@ export class AdminServer {
     });
     server.headersTimeout = 5_000;
     server.requestTimeout = 10_000;
+    server.maxConnections = MAX_CONNECTIONS;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(options.port, options.host, () => resolve());
@@ -54,19 +61,16 @@ export class AdminServer {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminOptions, sources: AdminSources): Promise<void> {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    reply(response, 405, 'text/plain', 'only GET\n');
-    return;
-  }
-  const path = (request.url ?? '/').split('?')[0];
-  if (path === '/healthz') {
+  const path = (request.url ?? '/').split('?')[0] ?? '/';
+  const refusal = refusalOf(request, options, OPEN.has(path));
+  if (refusal !== null) {
+    for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
+    reply(response, refusal.status, 'text/plain', `${refusal.reason}\n`);
+  } else if (path === '/healthz') {
     reply(response, 200, 'text/plain', 'alive\n');
   } else if (path === '/readyz') {
     const reason = sources.notReady();
     reply(response, reason === null ? 200 : 503, 'text/plain', `${reason ?? 'ready'}\n`);
-  } else if (options.token !== null && !holdsToken(request, options.token)) {
-    response.setHeader('www-authenticate', 'Bearer');
-    reply(response, 401, 'text/plain', 'the ADMIN_TOKEN is needed as a bearer token\n');
   } else if (path === '/metrics') {
     const { type, text } = await sources.metrics();
     reply(response, 200, type, text);
@@ -78,12 +82,6 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
 }
 
 function reply(response: ServerResponse, status: number, type: string, text: string): void {
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+  response.writeHead(status, { ...SECURITY_HEADERS, 'content-type': type });
   response.end(text);
-}
-
-/** Hashed first, so that neither the content nor the length shows in the time that it takes. */
-function holdsToken(request: IncomingMessage, token: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(request.headers.authorization ?? ''), digest(`Bearer ${token}`));
 }
