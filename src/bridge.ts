@@ -7,7 +7,8 @@ import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
 import { LateRequests } from './deliver/late.js';
 import { Registry } from './deliver/registry.js';
-import { errorMessage, PreconditionError, StreamError, type SlotLostError } from './errors.js';
+import { errorMessage, PreconditionError } from './errors.js';
+import { DIRECTORY_LIMIT, Leadership } from './leadership.js';
 import type { Logger } from './log.js';
 import { Metrics } from './metrics.js';
 import { Mirror } from './mirror.js';
@@ -15,13 +16,12 @@ import { Observer } from './observer.js';
 import { anomalyEvents, endpointEvents, registryEvents } from './reports.js';
 import { savesOf } from './saves.js';
 import { inspect, type Names } from './setup/inspect.js';
-import { missingFromStream, requireReady } from './setup/plan.js';
-import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
+import { requireReady } from './setup/plan.js';
 import { ChannelData } from './shape/channel-data.js';
-import { Directory, DIRECTORY_ENTITIES } from './shape/directory.js';
+import { Directory } from './shape/directory.js';
 import { Shaper, type Output, type Shaping } from './shape/shaper.js';
 import { ChannelReader } from './store/channels.js';
-import { disableMirrored, MirrorStore } from './store/mirror.js';
+import { MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
 import { createPool, sessionOptions } from './store/pool.js';
 import type { Source } from './store/source.js';
@@ -33,9 +33,7 @@ import { watchedTables } from './watched.js';
 import { Follower } from './wal/follow.js';
 import { Inbox, type Arrival } from './wal/inbox.js';
 import { Ledger, type Entry } from './wal/ledger.js';
-import type { SystemIdentity } from './wal/stream.js';
 
-const DIRECTORY_LIMIT = 50_000;
 const BATCH = 200;
 const MEGABYTE = 1024 * 1024;
 
@@ -52,31 +50,27 @@ export class Bridge {
   readonly #metrics = new Metrics();
   readonly #ledger = new Ledger();
   readonly #inbox = new Inbox(this.#ledger);
-  readonly #names: Names;
   readonly #pool: pg.Pool;
   readonly #source: Source;
-  readonly #directory: Directory;
   readonly #shaper: Shaper<Entry>;
   readonly #channelData: ChannelData;
   readonly #dispatcher: Dispatcher;
   readonly #late: LateRequests;
   readonly #registry: Registry;
-  readonly #webhooks: WebhookStore;
   readonly #mirror: Mirror | null;
   readonly #observer: Observer;
   readonly #follower: Follower;
-  #systemId = '';
+  readonly #leadership: Leadership;
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
 
   private constructor(config: BridgeConfig, log: Logger, connection: pg.ClientConfig, pool: pg.Pool, source: Source, names: Names) {
     this.#config = config;
     this.#log = log;
-    this.#names = names;
     this.#pool = pool;
     this.#source = source;
     const chat = { bare: bareEntities(source), chatTypeName: config.mapping.chatTypeName };
-    this.#directory = new Directory((entity, ids) => source.lookup(entity, ids), (ids) => source.templates(ids), DIRECTORY_LIMIT, chat);
+    const directory = new Directory((entity, ids) => source.lookup(entity, ids), (ids) => source.templates(ids), DIRECTORY_LIMIT, chat);
     const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
     const timing = { baseMs: config.RETRY_BASE_MS, maxMs: config.RETRY_MAX_MS, maxAgeMs: config.RETRY_MAX_AGE_MS };
     const request = { egress, timeoutMs: config.REQUEST_TIMEOUT_MS, token: config.WEBHOOK_VERIFICATION_TOKEN, userAgent: USER_AGENT };
@@ -89,9 +83,9 @@ export class Bridge {
     this.#late = new LateRequests(this.#dispatcher);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
     this.#mirror = appTable === undefined ? null : new Mirror(new MirrorStore(pool, appTable), log);
-    this.#webhooks = new WebhookStore(pool, appTable);
+    const webhooks = new WebhookStore(pool, appTable);
     const found = registryEvents(log, this.#metrics);
-    this.#registry = new Registry(this.#webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS }, this.#mirror?.events(found) ?? found);
+    this.#registry = new Registry(webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS }, this.#mirror?.events(found) ?? found);
     this.#follower = new Follower(
       {
         connection: { ...connection, options: [connection.options, sessionOptions(config.TIME_ZONE, 0)].filter((part) => part !== undefined).join(' ') },
@@ -105,15 +99,15 @@ export class Bridge {
       this.#inbox,
       this.#ledger,
       {
-        leading: (identity, fresh) => this.#onLeading(identity, fresh),
-        standingBy: () => this.#onStandby(),
-        faulted: (reason) => this.#onFault(reason),
-        slotLost: (error) => this.#onSlotLost(error),
-        endOwn: (pid) => this.#endOwn(pid),
+        leading: (identity, fresh) => this.#leadership.leading(identity, fresh),
+        standingBy: () => this.#leadership.standingBy(),
+        faulted: (reason) => this.#leadership.faulted(reason),
+        slotLost: (error) => this.#leadership.slotLost(error),
+        endOwn: (pid) => this.#leadership.endOwn(pid),
       },
     );
     this.#observer = new Observer(pool, parked, config.SLOT_NAME, this.#metrics, {
-      check: () => this.#checkRunning(),
+      check: () => this.#leadership.check(),
       follower: this.#follower,
       dispatcher: this.#dispatcher,
       buffered: () => this.#inbox.bytes + this.#dispatcher.bytes,
@@ -121,18 +115,31 @@ export class Bridge {
       verifying: (webhookId) => this.#registry.verifying(webhookId),
       refusedRows: () => this.#mirror?.refused ?? [],
     });
-    this.#shaper = new Shaper<Entry>(source, this.#directory, {
+    this.#shaper = new Shaper<Entry>(source, directory, {
       settleMs: config.SETTLE_MS,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',
       onAnomaly: anomalyEvents(log, this.#metrics),
     });
-    this.#channelData = new ChannelData(new ChannelReader(pool, source), this.#directory, {
+    this.#channelData = new ChannelData(new ChannelReader(pool, source), directory, {
       mediaUrl: config.MEDIA_URL,
       maxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 2,
       serialize: (messages) => this.#shaper.serialize(messages),
       onFault: (channel, reason, retryInMs) => log.error({ channel, reason, retryInMs }, 'a channel cannot be serialized yet'),
       onLeftOut: (channel, reason) => log.error({ channel, reason }, 'a channel cannot be serialized: its request is sent with channel_data null'),
+    });
+    this.#leadership = new Leadership(config, log, this.#metrics, names, {
+      pool,
+      source,
+      directory,
+      dispatcher: this.#dispatcher,
+      registry: this.#registry,
+      webhooks,
+      mirror: this.#mirror,
+      inbox: this.#inbox,
+      follower: this.#follower,
+      observer: this.#observer,
+      forget: () => this.#forget(),
     });
   }
 
@@ -243,7 +250,7 @@ export class Bridge {
       for (const id of synced?.doubted ?? []) this.#registry.verify(id);
     }
     if (generation !== this.#generation) return;
-    pass.shaping ??= this.#shaper.take(arrivals, this.#systemId);
+    pass.shaping ??= this.#shaper.take(arrivals, this.#leadership.systemId);
     while (!pass.shaping.done) {
       // When stopping, what waits for the application's own UPDATE goes out as it is.
       const outputs = await this.#shaper.shape(pass.shaping, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
@@ -286,6 +293,7 @@ export class Bridge {
 
   /** Another history begins, or another instance goes on with this one. */
   #forget(): void {
+    this.#generation += 1;
     this.#shaper.reset();
     this.#late.reset();
     this.#channelData.cancel();
@@ -294,89 +302,6 @@ export class Bridge {
   #wakeWhenDue(): NodeJS.Timeout | null {
     const due = this.#shaper.nextDueAt;
     return due === null ? null : setTimeout(() => this.#inbox.wake(), Math.max(0, due - performance.now()));
-  }
-
-  async #onLeading(identity: SystemIdentity, fresh: boolean): Promise<void> {
-    this.#source.forgetSnapshot();
-    if (fresh) {
-      this.#generation += 1;
-      this.#systemId = identity.systemId;
-      this.#forget();
-      await this.#dispatcher.abandon();
-      this.#directory.clear();
-      for (const entity of DIRECTORY_ENTITIES) {
-        for (const row of await this.#source.newest(entity, DIRECTORY_LIMIT)) this.#directory.put(entity, row);
-      }
-      await this.#observer.observe();
-      await this.#webhooks.forgetPassed(this.#config.SLOT_NAME);
-      if (this.#mirror === null) await disableMirrored(this.#pool);
-      const synced = await this.#mirror?.sync(new Map(), true);
-      await this.#registry.load();
-      for (const id of synced?.doubted ?? []) this.#registry.verify(id);
-    }
-    await this.#checkStream();
-    if (await resumeResync(this.#pool)) this.#log.warn('every channel is announced, because changes were missed');
-    this.#observer.state = 'streaming';
-    this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
-    this.#inbox.open();
-  }
-
-  /** @throws {StreamError} when the stream would not show every change */
-  async #checkStream(): Promise<void> {
-    const faults = missingFromStream(await inspect(this.#pool, this.#names), this.#names);
-    if (faults.length === 0) return;
-    // What was committed since is not in the stream: once it is whole again, every channel is announced.
-    await noteResync(this.#pool);
-    throw new StreamError(`changes are missing from the stream: ${faults.join('; ')}; run slackchat-bridge setup`);
-  }
-
-  async #checkRunning(): Promise<void> {
-    if (this.#observer.state !== 'streaming') return;
-    try {
-      await this.#checkStream();
-    } catch (error) {
-      if (!(error instanceof StreamError)) throw error;
-      this.#log.error({ reason: error.message }, 'the stream does not show every change');
-      this.#follower.stream?.interrupt(error);
-    }
-  }
-
-  async #onStandby(): Promise<void> {
-    if (this.#observer.state === 'standby') return;
-    this.#observer.state = 'standby';
-    this.#generation += 1;
-    this.#registry.close();
-    this.#mirror?.halt();
-    this.#forget();
-    await this.#dispatcher.abandon();
-    this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
-  }
-
-  #onFault(reason: string): void {
-    this.#observer.state = 'reconnecting';
-    this.#observer.reason = reason;
-    this.#metrics.reconnects.inc();
-    this.#log.warn({ reason }, 'the replication stream broke; it is begun again from the slot');
-  }
-
-  async #onSlotLost(error: SlotLostError): Promise<void> {
-    this.#observer.state = 'reconnecting';
-    this.#observer.reason = error.message;
-    await requireLost(this.#pool, this.#names);
-    if (this.#config.ON_SLOT_LOST === 'stop') {
-      throw new PreconditionError(`${error.message}; changes since are lost to webhooks. ON_SLOT_LOST is stop: run slackchat-bridge setup, then resync the endpoints`);
-    }
-    this.#log.error({ reason: error.message }, 'the slot is lost: a new one is made, and every channel is announced to every endpoint');
-    await replaceSlot(this.#pool, this.#names);
-  }
-
-  /** Our own connection died without the server noticing: its walsender still holds the slot. */
-  async #endOwn(pid: number): Promise<boolean> {
-    const result = await this.#pool.query<{ ended: string | null }>(
-      `SELECT pg_terminate_backend(active_pid) AS ended FROM pg_replication_slots WHERE slot_name = $1 AND active_pid = $2`,
-      [this.#config.SLOT_NAME, pid],
-    );
-    return result.rows.length > 0;
   }
 
   async #openAdmin(): Promise<AdminServer | null> {

@@ -1,0 +1,157 @@
+import type pg from 'pg';
+import type { BridgeConfig } from './config.js';
+import type { Dispatcher } from './deliver/dispatcher.js';
+import type { Registry } from './deliver/registry.js';
+import { PreconditionError, StreamError, type SlotLostError } from './errors.js';
+import type { Logger } from './log.js';
+import type { Metrics } from './metrics.js';
+import type { Mirror } from './mirror.js';
+import type { Observer } from './observer.js';
+import { inspect, type Names } from './setup/inspect.js';
+import { missingFromStream } from './setup/plan.js';
+import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
+import { DIRECTORY_ENTITIES, type Directory } from './shape/directory.js';
+import { disableMirrored } from './store/mirror.js';
+import type { Source } from './store/source.js';
+import type { WebhookStore } from './store/webhooks.js';
+import type { Follower, FollowHooks } from './wal/follow.js';
+import type { Inbox } from './wal/inbox.js';
+import type { SystemIdentity } from './wal/stream.js';
+
+/** Names that are known from the start. */
+export const DIRECTORY_LIMIT = 50_000;
+
+export interface LeadershipRooms {
+  readonly pool: pg.Pool;
+  readonly source: Source;
+  readonly directory: Directory;
+  readonly dispatcher: Dispatcher;
+  readonly registry: Registry;
+  readonly webhooks: WebhookStore;
+  readonly mirror: Mirror | null;
+  readonly inbox: Inbox;
+  readonly follower: Follower;
+  readonly observer: Observer;
+  /** What is being shaped and made belongs to a history that was left. */
+  readonly forget: () => void;
+}
+
+/** What happens when this instance begins to stream from the slot, stands by, or finds it lost. */
+export class Leadership implements FollowHooks {
+  readonly #config: BridgeConfig;
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #names: Names;
+  readonly #rooms: LeadershipRooms;
+  #systemId = '';
+
+  constructor(config: BridgeConfig, log: Logger, metrics: Metrics, names: Names, rooms: LeadershipRooms) {
+    this.#config = config;
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#names = names;
+    this.#rooms = rooms;
+  }
+
+  /** Of the cluster whose slot was last led. */
+  get systemId(): string {
+    return this.#systemId;
+  }
+
+  async leading(identity: SystemIdentity, fresh: boolean): Promise<void> {
+    const { pool, source, inbox, observer } = this.#rooms;
+    source.forgetSnapshot();
+    if (fresh) {
+      this.#systemId = identity.systemId;
+      await this.#beginAfresh();
+    }
+    await this.#checkStream();
+    if (await resumeResync(pool)) this.#log.warn('every channel is announced, because changes were missed');
+    observer.state = 'streaming';
+    this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
+    inbox.open();
+  }
+
+  async standingBy(): Promise<void> {
+    const { dispatcher, registry, mirror, observer, forget } = this.#rooms;
+    if (observer.state === 'standby') return;
+    observer.state = 'standby';
+    registry.close();
+    mirror?.halt();
+    forget();
+    await dispatcher.abandon();
+    this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
+  }
+
+  faulted(reason: string): void {
+    this.#reconnecting(reason);
+    this.#metrics.reconnects.inc();
+    this.#log.warn({ reason }, 'the replication stream broke; it is begun again from the slot');
+  }
+
+  async slotLost(error: SlotLostError): Promise<void> {
+    const { pool } = this.#rooms;
+    this.#reconnecting(error.message);
+    await requireLost(pool, this.#names);
+    if (this.#config.ON_SLOT_LOST === 'stop') {
+      throw new PreconditionError(`${error.message}; changes since are lost to webhooks. ON_SLOT_LOST is stop: run slackchat-bridge setup, then resync the endpoints`);
+    }
+    this.#log.error({ reason: error.message }, 'the slot is lost: a new one is made, and every channel is announced to every endpoint');
+    await replaceSlot(pool, this.#names);
+  }
+
+  /** Our own connection died without the server noticing: its walsender still holds the slot. */
+  async endOwn(pid: number): Promise<boolean> {
+    const result = await this.#rooms.pool.query<{ ended: string | null }>(
+      `SELECT pg_terminate_backend(active_pid) AS ended FROM pg_replication_slots WHERE slot_name = $1 AND active_pid = $2`,
+      [this.#config.SLOT_NAME, pid],
+    );
+    return result.rows.length > 0;
+  }
+
+  /** Looked at now and then while it streams: ends a stream that no longer shows every change. */
+  async check(): Promise<void> {
+    const { observer, follower } = this.#rooms;
+    if (observer.state !== 'streaming') return;
+    try {
+      await this.#checkStream();
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      this.#log.error({ reason: error.message }, 'the stream does not show every change');
+      follower.stream?.interrupt(error);
+    }
+  }
+
+  /** Nothing in memory counts any more: everything is read as it is now. */
+  async #beginAfresh(): Promise<void> {
+    const { pool, source, directory, dispatcher, registry, webhooks, mirror, observer, forget } = this.#rooms;
+    forget();
+    await dispatcher.abandon();
+    directory.clear();
+    for (const entity of DIRECTORY_ENTITIES) {
+      for (const row of await source.newest(entity, DIRECTORY_LIMIT)) directory.put(entity, row);
+    }
+    await observer.observe();
+    await webhooks.forgetPassed(this.#config.SLOT_NAME);
+    if (mirror === null) await disableMirrored(pool);
+    const synced = await mirror?.sync(new Map(), true);
+    await registry.load();
+    for (const id of synced?.doubted ?? []) registry.verify(id);
+  }
+
+  /** @throws {StreamError} when the stream would not show every change */
+  async #checkStream(): Promise<void> {
+    const { pool } = this.#rooms;
+    const faults = missingFromStream(await inspect(pool, this.#names), this.#names);
+    if (faults.length === 0) return;
+    // What was committed since is not in the stream: once it is whole again, every channel is announced.
+    await noteResync(pool);
+    throw new StreamError(`changes are missing from the stream: ${faults.join('; ')}; run slackchat-bridge setup`);
+  }
+
+  #reconnecting(reason: string): void {
+    const { observer } = this.#rooms;
+    observer.state = 'reconnecting';
+    observer.reason = reason;
+  }
+}
