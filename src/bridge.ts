@@ -25,6 +25,7 @@ import { MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
 import { createPool, sessionOptions } from './store/pool.js';
 import type { Source } from './store/source.js';
+import { Term } from './store/term.js';
 import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
 import { delay } from './time.js';
@@ -74,7 +75,8 @@ export class Bridge {
     const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
     const timing = { baseMs: config.RETRY_BASE_MS, maxMs: config.RETRY_MAX_MS, maxAgeMs: config.RETRY_MAX_AGE_MS };
     const request = { egress, timeoutMs: config.REQUEST_TIMEOUT_MS, token: config.WEBHOOK_VERIFICATION_TOKEN, userAgent: USER_AGENT };
-    const parked = new ParkedStore(pool);
+    const term = new Term(pool, config.SLOT_NAME);
+    const parked = new ParkedStore(pool, term, () => this.#ledger.repeating);
     const events = endpointEvents(log, this.#metrics, {
       note: (webhook, failure) => this.#inBackground('noting an endpoint\'s state', this.#registry.note(webhook, failure, Date.now())),
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
@@ -82,8 +84,8 @@ export class Bridge {
     this.#dispatcher = new Dispatcher({ ...request, timing }, parked, events, (config.MAX_BUFFER_MB * MEGABYTE) / 2);
     this.#late = new LateRequests(this.#dispatcher);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
-    this.#mirror = appTable === undefined ? null : new Mirror(new MirrorStore(pool, appTable), log);
-    const webhooks = new WebhookStore(pool, appTable);
+    this.#mirror = appTable === undefined ? null : new Mirror(new MirrorStore(pool, term, appTable), log);
+    const webhooks = new WebhookStore(pool, term, appTable);
     const found = registryEvents(log, this.#metrics);
     this.#registry = new Registry(webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS }, this.#mirror?.events(found) ?? found);
     this.#follower = new Follower(
@@ -131,6 +133,8 @@ export class Bridge {
     this.#leadership = new Leadership(config, log, this.#metrics, names, {
       pool,
       source,
+      term,
+      ledger: this.#ledger,
       directory,
       dispatcher: this.#dispatcher,
       registry: this.#registry,

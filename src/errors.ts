@@ -4,7 +4,8 @@
  * - PreconditionError: the database is not ready for the bridge; the process ends with status 1;
  * - SlotLostError: the slot is gone or invalid; ON_SLOT_LOST decides;
  * - SlotBusyError: another instance streams from the slot; this one stands by;
- * - StreamError: the stream broke; it is begun anew from the slot, with backoff.
+ * - StreamError: the stream broke; it is begun anew from the slot, with backoff;
+ * - TakenOverError: another instance has led meanwhile; what is in memory is forgotten, and the stream begun anew.
  */
 export class BridgeError extends Error {
   override get name(): string {
@@ -17,6 +18,7 @@ export class PreconditionError extends BridgeError {}
 export class SlotLostError extends BridgeError {}
 export class SlotBusyError extends BridgeError {}
 export class StreamError extends BridgeError {}
+export class TakenOverError extends BridgeError {}
 
 /** SQLSTATE of a PostgreSQL error, or the code of a system error; undefined for anything else. */
 export function errorCode(error: unknown): string | undefined {

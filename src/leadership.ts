@@ -13,9 +13,11 @@ import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot
 import { DIRECTORY_ENTITIES, type Directory } from './shape/directory.js';
 import { disableMirrored } from './store/mirror.js';
 import type { Source } from './store/source.js';
+import type { Term } from './store/term.js';
 import type { WebhookStore } from './store/webhooks.js';
 import type { Follower, FollowHooks } from './wal/follow.js';
 import type { Inbox } from './wal/inbox.js';
+import type { Ledger } from './wal/ledger.js';
 import type { SystemIdentity } from './wal/stream.js';
 
 /** Names that are known from the start. */
@@ -24,6 +26,8 @@ export const DIRECTORY_LIMIT = 50_000;
 export interface LeadershipRooms {
   readonly pool: pg.Pool;
   readonly source: Source;
+  readonly term: Term;
+  readonly ledger: Ledger;
   readonly directory: Directory;
   readonly dispatcher: Dispatcher;
   readonly registry: Registry;
@@ -59,11 +63,12 @@ export class Leadership implements FollowHooks {
   }
 
   async leading(identity: SystemIdentity, fresh: boolean): Promise<void> {
-    const { pool, source, inbox, observer } = this.#rooms;
+    const { pool, source, term, inbox, observer } = this.#rooms;
+    if (!fresh) await term.check();
     source.forgetSnapshot();
     if (fresh) {
       this.#systemId = identity.systemId;
-      await this.#beginAfresh();
+      await this.#beginAfresh(identity);
     }
     await this.#checkStream();
     if (await resumeResync(pool)) this.#log.warn('every channel is announced, because changes were missed');
@@ -73,13 +78,10 @@ export class Leadership implements FollowHooks {
   }
 
   async standingBy(): Promise<void> {
-    const { dispatcher, registry, mirror, observer, forget } = this.#rooms;
+    const { observer } = this.#rooms;
     if (observer.state === 'standby') return;
     observer.state = 'standby';
-    registry.close();
-    mirror?.halt();
-    forget();
-    await dispatcher.abandon();
+    await this.#forget();
     this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
   }
 
@@ -123,10 +125,11 @@ export class Leadership implements FollowHooks {
   }
 
   /** Nothing in memory counts any more: everything is read as it is now. */
-  async #beginAfresh(): Promise<void> {
-    const { pool, source, directory, dispatcher, registry, webhooks, mirror, observer, forget } = this.#rooms;
-    forget();
-    await dispatcher.abandon();
+  async #beginAfresh({ confirmed, end }: SystemIdentity): Promise<void> {
+    const { pool, source, term, ledger, directory, dispatcher, registry, webhooks, mirror, observer } = this.#rooms;
+    await this.#forget();
+    await term.take();
+    ledger.repeat(confirmed, end, () => dispatcher.wake());
     directory.clear();
     for (const entity of DIRECTORY_ENTITIES) {
       for (const row of await source.newest(entity, DIRECTORY_LIMIT)) directory.put(entity, row);
@@ -137,6 +140,15 @@ export class Leadership implements FollowHooks {
     const synced = await mirror?.sync(new Map(), true);
     await registry.load();
     for (const id of synced?.doubted ?? []) registry.verify(id);
+  }
+
+  /** Another instance leads, or another history begins. */
+  async #forget(): Promise<void> {
+    const { dispatcher, registry, mirror, forget } = this.#rooms;
+    registry.forget();
+    mirror?.halt();
+    forget();
+    await dispatcher.abandon();
   }
 
   /** @throws {StreamError} when the stream would not show every change */

@@ -129,6 +129,11 @@ export class Dispatcher {
     await Promise.all(all.map((endpoint) => endpoint.abandon()));
   }
 
+  /** Parked deliveries may have become due. */
+  wake(): void {
+    for (const endpoint of this.#endpoints.values()) endpoint.lookAgain();
+  }
+
   close(): void {
     clearInterval(this.#sweeper);
   }

@@ -143,6 +143,11 @@ export class Endpoint {
     this.#backlog.wake(true);
   }
 
+  /** Parked ones may have become due that were not. */
+  lookAgain(): void {
+    this.#backlog.wake(false);
+  }
+
   /** Parks what has been on its way for too long. To be called a few times a second. */
   sweep(now: number): void {
     for (const delivery of this.#direct.items()) {

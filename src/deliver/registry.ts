@@ -109,6 +109,13 @@ export class Registry {
     this.#verifier.close();
   }
 
+  /** Another instance leads, or another history begins: what was found out here is not written any more. */
+  forget(): void {
+    this.close();
+    this.#webhooks = new Map();
+    this.#noted.clear();
+  }
+
   #verified(webhook: Webhook): Promise<void> {
     return this.#exclusively(async () => {
       // In memory first: whoever sees the row verified may count on the next commit being delivered.

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { errorCode } from '../errors.js';
 import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
 import { MIRROR_OFF, planMirror, unusable, type MirrorAction } from './mirror-plan.js';
+import type { Term } from './term.js';
 import { inTransaction } from './pool.js';
 import { OWN_WRITE } from './webhooks.js';
 
@@ -24,23 +25,28 @@ export interface RefusedRow {
 /** The application's own table of webhooks. Only `verified` is ever written there. */
 export class MirrorStore {
   readonly #pool: pg.Pool;
+  readonly #term: Term;
   readonly #table: string;
   readonly #id: string;
   readonly #endpoint: string;
   readonly #verified: string;
 
-  constructor(pool: pg.Pool, table: TableMapping) {
+  constructor(pool: pg.Pool, term: Term, table: TableMapping) {
     const column = (logical: string): string => quoteIdent(table.columns[logical] ?? logical);
     this.#pool = pool;
+    this.#term = term;
     this.#table = qualifiedName(table);
     this.#id = column('id');
     this.#endpoint = column('endpoint');
     this.#verified = column('verified');
   }
 
-  /** Makes slackchat_bridge.webhooks what the application's table says; see planMirror. */
+  /**
+   * Makes slackchat_bridge.webhooks what the application's table says; see planMirror.
+   * @throws {TakenOverError} when another instance leads
+   */
   async sync(saved: ReadonlyMap<string, boolean>, beginning: boolean): Promise<Synced> {
-    return inTransaction(this.#pool, async (client) => {
+    return this.#term.transaction(async (client) => {
       const app = await client.query<{ id: string; endpoint: string | null; verified: string | null }>(
         `SELECT ${this.#id}::text AS id, ${this.#endpoint}::text AS endpoint, ${this.#verified} AS verified FROM ${this.#table} ORDER BY ${this.#id}`,
       );

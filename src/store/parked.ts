@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { formatLsn, parseLsn, type Lsn } from '../lsn.js';
-import { inTransaction } from './pool.js';
+import type { Term } from './term.js';
 
 /** A delivery as slackchat_bridge.deliveries keeps it. Times are milliseconds since 1970. */
 export interface ParkedDelivery {
@@ -59,6 +59,12 @@ interface DueRow {
   readonly parked_age: string;
 }
 
+/** Commits that the stream is bringing once more, `to` exclusive; empty when it is not. */
+export interface Repeating {
+  readonly from: Lsn;
+  readonly to: Lsn;
+}
+
 /** Times are written as distances from now, because the server's clock may differ from this machine's. */
 const fromNow = (at: number | null): number | null => (at === null ? null : at - Date.now());
 
@@ -74,15 +80,24 @@ const HEAD_OF_LANE = `
  */
 export class ParkedStore {
   readonly #pool: pg.Pool;
+  readonly #term: Term;
+  readonly #repeating: () => Repeating;
 
-  constructor(pool: pg.Pool) {
+  /** @param repeating of these nothing is due: what goes before it in its lane, and has no row, is yet to come */
+  constructor(pool: pg.Pool, term: Term, repeating: () => Repeating) {
     this.#pool = pool;
+    this.#term = term;
+    this.#repeating = repeating;
   }
 
-  /** Idempotent: what stands there already is left as it is. */
+  /**
+   * Idempotent. What stands there already keeps its time and attempts, but not its text: read again, it may be newer,
+   * and so may be what goes before it.
+   * @throws {TakenOverError} when another instance leads, as all that writes here
+   */
   async park(webhookId: string, deliveries: readonly ParkedDelivery[]): Promise<void> {
-    await inTransaction(this.#pool, async (client) => {
-      await client.query({
+    await this.#term.transaction(async (client) => {
+      const parked = await client.query({
         name: 'park',
         text: `
           INSERT INTO slackchat_bridge.deliveries
@@ -109,15 +124,25 @@ export class ParkedStore {
           deliveries.map((d) => fromNow(d.nextAttemptAt)),
         ],
       });
+      if ((parked.rowCount ?? 0) < deliveries.length) {
+        await client.query({
+          name: 'park_again',
+          text: `
+            UPDATE slackchat_bridge.deliveries d SET body = p.body FROM unnest($2::text[], $3::text[]) AS p(notification_id, body)
+             WHERE d.webhook_id = $1 AND d.notification_id = p.notification_id AND d.status = 'waiting' AND d.body <> p.body`,
+          values: [webhookId, deliveries.map((d) => d.notificationId), deliveries.map((d) => d.body)],
+        });
+      }
       await this.#promote(client, webhookId, [...new Set(deliveries.map((d) => d.lane))]);
     });
   }
 
   /**
-   * Heads of lanes whose time has come, without those excepted.
+   * Heads of lanes whose time has come, without those excepted; none when another instance leads.
    * @param leastTriedFirst so that one bad delivery is not the only probe of an endpoint that fails
    */
   async due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean): Promise<readonly DueDelivery[]> {
+    const { from, to } = this.#repeating();
     const result = await this.#pool.query<DueRow>({
       name: leastTriedFirst ? 'due_least_tried' : 'due',
       text: `
@@ -126,10 +151,11 @@ export class ParkedStore {
                  extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age
             FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
            WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now()
-             AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4)
+             AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4) AND NOT (d.commit_lsn >= $5::pg_lsn AND d.commit_lsn < $6::pg_lsn)
+             AND EXISTS (SELECT FROM slackchat_bridge.meta m WHERE m.key = $7 AND m.value = $8)
            ORDER BY d.next_attempt_at LIMIT ${leastTriedFirst ? '1000' : '$2'}) head
          ORDER BY ${leastTriedFirst ? 'attempts, ' : ''}next_attempt_at LIMIT $2`,
-      values: [webhookId, limit, except.notificationIds, except.lanes],
+      values: [webhookId, limit, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), this.#term.key, this.#term.value],
     });
     return result.rows.map((row) => ({
       notificationId: row.notification_id,
@@ -155,7 +181,7 @@ export class ParkedStore {
     const removed = results.filter((result): result is Removed => result.kind === 'delivered' || result.kind === 'dropped');
     const kept = results.filter((result): result is Kept => result.kind === 'retry' || result.kind === 'dead');
     const lanes = [...new Set([...removed, ...kept.filter((result) => result.kind === 'dead')].map((result) => result.lane))];
-    return inTransaction(this.#pool, async (client) => {
+    return this.#term.transaction(async (client) => {
       if (removed.length > 0) {
         await client.query({
           name: 'remove',
@@ -192,7 +218,7 @@ export class ParkedStore {
 
   /** Gives up a batch of those that wait for longer than `ageMs`. @returns how many */
   async expire(webhookId: string, ageMs: number, reason: string): Promise<number> {
-    return inTransaction(this.#pool, async (client) => {
+    return this.#term.transaction(async (client) => {
       const expired = await client.query<{ lane: string }>({
         name: 'expire',
         text: `
@@ -211,13 +237,14 @@ export class ParkedStore {
 
   /** When the next head of a lane is due, without those excepted (milliseconds since 1970, this machine's clock); null when none has a time. */
   async nextDueAt(webhookId: string, except: Except): Promise<number | null> {
+    const { from, to } = this.#repeating();
     const result = await this.#pool.query<{ ms: string }>({
       name: 'next_due',
       text: `SELECT extract(epoch FROM d.next_attempt_at - now()) * 1000 AS ms FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
               WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at IS NOT NULL
-                AND d.notification_id <> ALL ($2) AND d.lane <> ALL ($3)
+                AND d.notification_id <> ALL ($2) AND d.lane <> ALL ($3) AND NOT (d.commit_lsn >= $4::pg_lsn AND d.commit_lsn < $5::pg_lsn)
               ORDER BY d.next_attempt_at LIMIT 1`,
-      values: [webhookId, except.notificationIds, except.lanes],
+      values: [webhookId, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to)],
     });
     const ms = result.rows[0]?.ms;
     return ms === undefined ? null : Date.now() + Number(ms);

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { parseLsn } from '../lsn.js';
 import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
 import type { Webhook } from '../types.js';
-import { inTransaction } from './pool.js';
+import type { Term } from './term.js';
 
 interface WebhookRow {
   readonly id: string;
@@ -31,14 +31,16 @@ const COLUMNS = 'id, endpoint, token, secret, chat_types, update_types, ordering
 export const OWN_MARK = JSON.stringify({ own: randomUUID() });
 export const OWN_WRITE = `SELECT set_config('slackchat_bridge.own_write', 'on', true), pg_logical_emit_message(true, 'slackchat_bridge', '${OWN_MARK}')`;
 
-/** slackchat_bridge.webhooks. */
+/** slackchat_bridge.webhooks. Every write @throws {TakenOverError} when another instance leads. */
 export class WebhookStore {
   readonly #pool: pg.Pool;
+  readonly #term: Term;
   readonly #select: string;
 
   /** @param app the application's own table, when its rows are mirrored */
-  constructor(pool: pg.Pool, app: TableMapping | undefined) {
+  constructor(pool: pg.Pool, term: Term, app: TableMapping | undefined) {
     this.#pool = pool;
+    this.#term = term;
     const awaited = app === undefined ? 'false' : awaitedIn(app);
     this.#select = `SELECT ${COLUMNS}, ${awaited} AS awaited FROM slackchat_bridge.webhooks ORDER BY id`;
   }
@@ -50,7 +52,7 @@ export class WebhookStore {
 
   /** Positions that are behind the slot need not be remembered; those of another server's WAL mean nothing here. */
   async forgetPassed(slot: string): Promise<void> {
-    await inTransaction(this.#pool, async (client) => {
+    await this.#term.transaction(async (client) => {
       await client.query(OWN_WRITE);
       await client.query(
         `UPDATE slackchat_bridge.webhooks SET deliver_from = NULL
@@ -93,7 +95,7 @@ export class WebhookStore {
 
   /** The endpoint answered that it is gone: disables it and drops what waits; returns how many that were. */
   async disable(webhookId: string, reason: string): Promise<number> {
-    return inTransaction(this.#pool, async (client) => {
+    return this.#term.transaction(async (client) => {
       await client.query(OWN_WRITE);
       await client.query(
         `UPDATE slackchat_bridge.webhooks SET enabled = false, disabled_reason = $2, last_error = $2, last_error_at = now() WHERE id = $1`,
@@ -105,7 +107,7 @@ export class WebhookStore {
   }
 
   #own(sql: string, values: readonly unknown[]): Promise<boolean> {
-    return inTransaction(this.#pool, async (client) => {
+    return this.#term.transaction(async (client) => {
       await client.query(OWN_WRITE);
       const result = await client.query(sql, [...values]);
       return (result.rowCount ?? 0) > 0;

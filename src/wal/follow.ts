@@ -1,4 +1,4 @@
-import { errorCode, errorMessage, isConfigurationFault, PreconditionError, SlotBusyError, SlotLostError } from '../errors.js';
+import { errorCode, errorMessage, isConfigurationFault, PreconditionError, SlotBusyError, SlotLostError, TakenOverError } from '../errors.js';
 import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Inbox } from './inbox.js';
@@ -124,6 +124,7 @@ export class Follower {
         this.#identity = null;
         return faults;
       }
+      if (error instanceof TakenOverError) this.#identity = null;
     } catch (second) {
       fault = second;
     }

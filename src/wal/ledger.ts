@@ -7,6 +7,8 @@ export interface Entry {
   closed: boolean;
 }
 
+const NOTHING = { from: 0n, to: 0n };
+
 /**
  * Which LSN may be confirmed: the end of the longest contiguous run of settled transactions, never
  * further. Entries are opened in commit order and settle in any order.
@@ -15,6 +17,7 @@ export class Ledger {
   #entries: Entry[] = [];
   #head = 0;
   #confirmed: Lsn = 0n;
+  #repeated: { readonly from: Lsn; readonly to: Lsn; readonly done: () => void } | null = null;
 
   /** The LSN to confirm; 0 while nothing is known. */
   get confirmed(): Lsn {
@@ -44,9 +47,23 @@ export class Ledger {
     if (entry.pending === 0 && entry.closed) this.#advance();
   }
 
+  /** The stream begins at `from`, and brings once more what another process had before `to`. @param done called when all that is settled */
+  repeat(from: Lsn, to: Lsn, done: () => void): void {
+    this.#repeated = { from, to, done };
+    this.#endRepeat();
+  }
+
+  /** What is yet to come once more, `to` exclusive; empty when nothing is. */
+  get repeating(): { readonly from: Lsn; readonly to: Lsn } {
+    const { from, to } = this.#repeated ?? NOTHING;
+    return { from: this.#confirmed > from ? this.#confirmed : from, to };
+  }
+
   /** The server says that there is nothing for us before this LSN. Call only when no transaction is open. */
   idle(lsn: Lsn): void {
-    if (this.open === 0 && lsn > this.#confirmed) this.#confirmed = lsn;
+    if (this.open > 0 || lsn <= this.#confirmed) return;
+    this.#confirmed = lsn;
+    this.#endRepeat();
   }
 
   /** A new slot: what was known of the old one's positions no longer holds. */
@@ -54,6 +71,14 @@ export class Ledger {
     this.#entries = [];
     this.#head = 0;
     this.#confirmed = 0n;
+    this.#repeated = null;
+  }
+
+  #endRepeat(): void {
+    if (this.#repeated === null || this.#confirmed < this.#repeated.to) return;
+    const { done } = this.#repeated;
+    this.#repeated = null;
+    done();
   }
 
   #advance(): void {
@@ -66,5 +91,6 @@ export class Ledger {
       this.#entries = this.#entries.slice(this.#head);
       this.#head = 0;
     }
+    this.#endRepeat();
   }
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { Term } from '../../src/store/term.js';
 import { ParkedStore, type ParkedDelivery } from '../../src/store/parked.js';
 import { insertMessage } from '../support/chat.js';
 import { createDatabase } from '../support/database.js';
@@ -249,7 +250,9 @@ test('a dead delivery that comes again from the stream does not leave what follo
   await db.query('CREATE SCHEMA slackchat_bridge');
   await db.query(await readFile(join(import.meta.dirname, '../../sql/migrations/0001_webhooks_and_deliveries.sql'), 'utf8'));
   await db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ('http://127.0.0.1/')");
-  const store = new ParkedStore(db.pool);
+  const term = new Term(db.pool, 'slot');
+  await term.take();
+  const store = new ParkedStore(db.pool, term, () => ({ from: 0n, to: 0n }));
   const row = (notificationId: string, lsn: bigint): ParkedDelivery => ({
     notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body: '{}', attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null,
   });

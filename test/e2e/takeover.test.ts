@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { startPostgres } from '../../src/demo/postgres.js';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
+import { closedGate } from '../support/gate.js';
 import type { BridgeProcess, LogLine } from '../support/process.js';
 import { createScene, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
 import { startProxy } from '../support/tcp-proxy.js';
@@ -58,6 +59,39 @@ test('another instance led while this one was frozen, and is gone: what was regi
   await say(scene, 'for both');
   await waitConfirmed(db);
   expect(hook.notifications.map(({ path, body }) => `${path} ${body.message?.content ?? ''}`).sort()).toEqual(['/hook for both', '/second for both']);
+});
+
+test('a leader that hung, lost the slot and goes on stores nothing of what it still holds: the last state stays the last', async () => {
+  const scene = await runningScene();
+  const { db, hook, bridge: frozen } = scene;
+  await scene.register(`http://127.0.0.1:${hook.port}/second`);
+  const other = await scene.start();
+  await other.waitForLog(({ msg }) => msg.startsWith('standing by'));
+  const never = closedGate();
+  onTestFinished(() => never.open());
+  hook.respond = ({ path }) => (path === '/second' ? { status: 200 } : { status: 200, delayUntil: never.opened });
+  const id = await say(scene, 'old');
+  await db.query('UPDATE slackchat_message SET text = $2 WHERE id = $1', [id, 'new']);
+  // What one endpoint has of it, the other holds in memory.
+  await hook.waitFor(({ path, body }) => path === '/second' && body.message?.content === 'new');
+  frozen.kill('SIGSTOP');
+  hook.respond = () => ({ status: 200 });
+  await freeSlot(scene);
+  await other.waitForLog(({ msg }) => msg === 'streaming');
+  await waitConfirmed(db);
+  expect(hook.notifications.filter(({ path }) => path === '/hook').at(-1)?.body.message?.content).toBe('new');
+  hook.clear();
+  // What is under way for so long is parked as soon as the process goes on.
+  await db.query('SELECT pg_sleep(2)');
+  const standsBy = nextLog(frozen, 'standing by');
+  frozen.kill('SIGCONT');
+  await standsBy;
+  await say(scene, 'later');
+  await hook.waitForNotifications(2);
+  await waitConfirmed(db);
+  expect(await db.query('SELECT lane, body FROM slackchat_bridge.deliveries')).toEqual([]);
+  expect(told(hook.notifications)).toEqual(['message_created later']);
+  expect(other.logs.filter(({ msg }) => msg.includes('cannot be parked'))).toEqual([]);
 });
 
 test('the slot was made anew by someone else while this one was frozen: every channel is announced, once', async () => {

@@ -177,3 +177,34 @@ test('a long run of settled transactions is forgotten, and none of those behind 
     expect(ledger.open).toBe(2_999 - n);
   }
 });
+
+describe('what the stream brings once more', () => {
+  test('shrinks with what is settled again, and its end is told once', () => {
+    const ledger = new Ledger();
+    const told: string[] = [];
+    expect(ledger.repeating).toEqual({ from: 0n, to: 0n });
+    ledger.repeat(10n, 30n, () => told.push('over'));
+    expect(ledger.repeating).toEqual({ from: 10n, to: 30n });
+    const [first, second] = [open(ledger, 20n, 1), open(ledger, 31n, 1)];
+    for (const entry of [first, second]) ledger.close(entry);
+    ledger.settle(first);
+    expect(ledger.repeating).toEqual({ from: 20n, to: 30n });
+    expect(told).toEqual([]);
+    ledger.settle(second);
+    ledger.idle(40n);
+    expect(ledger.repeating).toEqual({ from: 40n, to: 0n });
+    expect(told).toEqual(['over']);
+  });
+
+  test('is over at once where there is nothing, and forgotten with a history', () => {
+    const ledger = new Ledger();
+    const told: string[] = [];
+    ledger.idle(30n);
+    ledger.repeat(10n, 30n, () => told.push('over'));
+    expect(told).toEqual(['over']);
+    ledger.repeat(30n, 50n, () => told.push('never'));
+    ledger.reset();
+    ledger.idle(60n);
+    expect(told).toEqual(['over']);
+  });
+});

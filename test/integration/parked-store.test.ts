@@ -1,0 +1,138 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { TakenOverError } from '../../src/errors.js';
+import { Term } from '../../src/store/term.js';
+import { ParkedStore, type ParkedDelivery, type Repeating } from '../../src/store/parked.js';
+import { createPool } from '../../src/store/pool.js';
+import { WebhookStore } from '../../src/store/webhooks.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { closedGate } from '../support/gate.js';
+
+const NOTHING = { notificationIds: [], lanes: [] };
+
+async function ownSchema(): Promise<TestDatabase> {
+  const db = await createDatabase();
+  onTestFinished(async () => db.drop());
+  await db.query('CREATE SCHEMA slackchat_bridge');
+  await db.query(await readFile(join(import.meta.dirname, '../../sql/migrations/0001_webhooks_and_deliveries.sql'), 'utf8'));
+  await db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ('http://127.0.0.1/')");
+  return db;
+}
+
+interface Instance {
+  readonly term: Term;
+  readonly parked: ParkedStore;
+  readonly webhooks: WebhookStore;
+  /** what the stream is bringing once more */
+  repeating: Repeating;
+}
+
+function instance({ pool }: Pick<TestDatabase, 'pool'>, slot = 'slot'): Instance {
+  const term = new Term(pool, slot);
+  const one: Instance = { term, parked: new ParkedStore(pool, term, () => one.repeating), webhooks: new WebhookStore(pool, term, undefined), repeating: { from: 0n, to: 0n } };
+  return one;
+}
+
+function row(notificationId: string, lsn: bigint, body = '{}'): ParkedDelivery {
+  return { notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null };
+}
+
+async function due({ parked }: Instance): Promise<readonly string[]> {
+  return (await parked.due('1', 10, NOTHING, false)).map(({ notificationId }) => notificationId);
+}
+
+test('an instance whose time is over writes nothing and brings nothing back', async () => {
+  const db = await ownSchema();
+  const [first, second] = [instance(db), instance(db)];
+  await first.term.take();
+  await first.parked.park('1', [row('n1', 1n)]);
+  await second.term.take();
+  await second.term.check();
+  await expect(first.term.check()).rejects.toThrow(TakenOverError);
+  await expect(first.parked.park('1', [row('n2', 2n)])).rejects.toThrow(TakenOverError);
+  await expect(first.parked.finish('1', [{ kind: 'delivered', notificationId: 'n1', lane: 'l' }])).rejects.toThrow(TakenOverError);
+  await expect(first.parked.expire('1', 0, 'too old')).rejects.toThrow(TakenOverError);
+  await expect(first.webhooks.disable('1', 'it answered 410 to something of long ago')).rejects.toThrow(TakenOverError);
+  await expect(first.webhooks.failing('1', 'x')).rejects.toThrow(TakenOverError);
+  expect(await due(first)).toEqual([]);
+  await second.parked.park('1', [row('n3', 3n)]);
+  expect(await due(second)).toEqual(['n1']);
+  expect(await db.query('SELECT notification_id AS id, status, enabled, w.last_error FROM slackchat_bridge.deliveries d JOIN slackchat_bridge.webhooks w ON w.id = webhook_id ORDER BY 1')).toEqual([
+    { id: 'n1', status: 'waiting', enabled: true, last_error: null },
+    { id: 'n3', status: 'waiting', enabled: true, last_error: null },
+  ]);
+});
+
+test('instances with another slot write beside each other', async () => {
+  const db = await ownSchema();
+  const [one, other] = [instance(db, 'one'), instance(db, 'other')];
+  await one.term.take();
+  await other.term.take();
+  await one.parked.park('1', [row('n1', 1n)]);
+  await one.term.check();
+});
+
+test('whoever takes over waits for what is being parked at that moment, and finds it', async () => {
+  const db = await ownSchema();
+  const [first, second] = [instance(db), instance(db)];
+  await first.term.take();
+  const blocker = await db.pool.connect();
+  await blocker.query('BEGIN');
+  await blocker.query('LOCK TABLE slackchat_bridge.deliveries IN EXCLUSIVE MODE');
+  const parking = first.parked.park('1', [row('n1', 1n)]);
+  const waiting = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  await expect.poll(async () => db.query(waiting)).toEqual([{ n: 1 }]);
+  const leading = second.term.take();
+  await expect.poll(async () => db.query(waiting)).toEqual([{ n: 2 }]);
+  await blocker.query('COMMIT');
+  blocker.release();
+  await Promise.all([parking, leading]);
+  expect(await second.parked.lanes('1', 10)).toEqual(['l']);
+});
+
+test('an instance that hangs in the middle of a write does not keep another one from taking over', { timeout: 30_000 }, async () => {
+  const db = await ownSchema();
+  const pool = createPool({ connectionString: db.url }, '', 1, () => undefined);
+  onTestFinished(async () => pool.end());
+  const [first, second] = [instance({ pool }), instance(db)];
+  await first.term.take();
+  const gate = closedGate();
+  const hanging = first.term.transaction(async (client) => {
+    gate.open();
+    await new Promise((resolve) => client.once('end', resolve));
+    await client.query('SELECT 1');
+  });
+  hanging.catch(() => undefined);
+  await gate.opened;
+  await second.term.take();
+  await expect(hanging).rejects.toThrow();
+});
+
+test('what is parked again is told as it was read last, and keeps its time', async () => {
+  const db = await ownSchema();
+  const { term, parked } = instance(db);
+  await term.take();
+  await parked.park('1', [{ ...row('n1', 1n, '{"old":1}'), attempts: 3, nextAttemptAt: Date.now() + 60_000 }]);
+  await parked.park('1', [row('n1', 1n, '{"new":1}'), row('n2', 2n)]);
+  expect(await db.query('SELECT notification_id AS id, body, attempts, next_attempt_at > now() AS later FROM slackchat_bridge.deliveries ORDER BY 1')).toEqual([
+    { id: 'n1', body: '{"new":1}', attempts: 3, later: true },
+    { id: 'n2', body: '{}', attempts: 0, later: null },
+  ]);
+});
+
+test('of commits that the stream brings once more nothing is due before it has brought them; what they wait behind is, and so is what is of another server', async () => {
+  const db = await ownSchema();
+  const one = instance(db);
+  await one.term.take();
+  await one.parked.park('1', [row('n10', 10n), row('n20', 20n), { ...row('n15', 15n), lane: 'm' }, { ...row('n99', 99n), lane: 'n' }]);
+  one.repeating = { from: 12n, to: 30n };
+  expect([...(await due(one))].sort()).toEqual(['n10', 'n99']);
+  await one.parked.finish('1', [{ kind: 'delivered', notificationId: 'n10', lane: 'l' }, { kind: 'delivered', notificationId: 'n99', lane: 'n' }]);
+  expect(await due(one)).toEqual([]);
+  expect(await one.parked.nextDueAt('1', NOTHING)).toBeNull();
+  one.repeating = { from: 16n, to: 30n };
+  expect(await due(one)).toEqual(['n15']);
+  one.repeating = { from: 0n, to: 0n };
+  expect([...(await due(one))].sort()).toEqual(['n15', 'n20']);
+});
