@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseLsn } from '../src/lsn.js';
 import type { Fault, Faults } from './faults.js';
+import type { LostSlot } from './judge.js';
 import type { Stage } from './stage.js';
 
 const terminate = (where: string): Fault => async (stage) => {
@@ -32,7 +34,8 @@ const lock = (statement: string): Fault => async (stage, random) => {
 /** With the bridge streaming from it, or not. */
 async function dropSlot(stage: Stage): Promise<boolean> {
   await stage.sampleConfirmed();
-  stage.lostSlots.push(stage.confirmed);
+  const lost: LostSlot = { confirmed: stage.confirmed, remade: null };
+  stage.lostSlots.push(lost);
   await stage.pool.query(`
     DO $$ BEGIN
       FOR attempt IN 1..400 LOOP
@@ -46,6 +49,14 @@ async function dropSlot(stage: Stage): Promise<boolean> {
       END LOOP;
       RAISE EXCEPTION 'the slot could not be dropped';
     END $$`);
+  // A new one has confirmed nothing but where it begins.
+  while (lost.remade === null) {
+    const found = await stage.pool.query<{ lsn: string | null }>("SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = 'slackchat_bridge'").catch(() => null);
+    const lsn = found?.rows[0]?.lsn;
+    if (lsn !== undefined && lsn !== null) lost.remade = parseLsn(lsn);
+    else await sleep(4);
+    if (stage.bridges.alive.length === 0) stage.bridges.start();
+  }
   return true;
 }
 

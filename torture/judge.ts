@@ -20,14 +20,20 @@ export interface Outage {
   readonly confirmed: bigint;
 }
 
+export interface LostSlot {
+  /** what the slot had confirmed before */
+  readonly confirmed: bigint;
+  /** where the new one begins; null: there is none */
+  remade: bigint | null;
+}
+
 /** Of several things that were done to an endpoint of late any can be the cause. */
 const RECENT_MS = 3_000;
 
 /** A stretch of commits, from exclusive to inclusive, whose notifications an endpoint may miss. */
 type Gap = readonly [number, number];
 
-/** @param lostSlots what the slot had confirmed before each time it was dropped */
-export function judge(history: History, endpoint: EndpointFacts, lostSlots: readonly bigint[]): readonly Violation[] {
+export function judge(history: History, endpoint: EndpointFacts, lostSlots: readonly LostSlot[]): readonly Violation[] {
   const gaps = [...outages(history, endpoint), ...missed(history, lostSlots)];
   const dues = history.events.filter((event) => addressed(event, endpoint)).map((event) => toDue(event, endpoint, gaps, history));
   const merged = [...new Map(dues.map((due) => [due.key, due])).values()];
@@ -64,10 +70,10 @@ function reach(history: History, { outages: declared }: EndpointFacts, commit: n
 }
 
 /** What the slot lost. It ends where every channel is announced. */
-function missed(history: History, lostSlots: readonly bigint[]): readonly Gap[] {
-  return lostSlots.map((confirmed): Gap => {
+function missed(history: History, lostSlots: readonly LostSlot[]): readonly Gap[] {
+  return lostSlots.map(({ confirmed, remade }): Gap => {
     const from = lastUpTo(history, confirmed);
-    return [from, history.resyncs.find((commit) => commit > from) ?? from];
+    return [from, remade === null ? history.commits.length : (history.resyncs.find((commit) => (history.commits[commit]?.end ?? 0n) > remade) ?? from)];
   });
 }
 
@@ -175,7 +181,8 @@ function committedFor(history: History, dues: readonly Due[]): Committed {
     last(thing, { lane }) {
       const id = ownerOf.get(thing) ?? '';
       const due = lastDue.get(id);
-      if (due?.lane !== lane) return null;
+      // The last of a message that went where this endpoint does not look is that it went.
+      if (due?.lane !== lane || due.key.includes(' message_deleted ')) return null;
       const versions = begun.get(thing) ?? [];
       // A TRUNCATE of children tells of channels, not of messages.
       if (!due.required || history.messages.get(id)?.goneAt !== null || versions.some((one) => one > due.commit)) return null;

@@ -97,13 +97,13 @@ function status(response: ServerResponse, code: number, headers: Readonly<Record
 }
 
 async function byteByByte({ socket, stopped, answered }: Answering, pauseMs: number): Promise<void> {
-  for (const byte of 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n') {
+  for (const byte of 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r') {
     if (stopped()) return;
     socket.write(byte);
     await sleep(pauseMs);
   }
   answered();
-  socket.end();
+  socket.end('\n');
 }
 
 async function pour({ response, stopped }: Answering, chunks: number): Promise<void> {

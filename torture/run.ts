@@ -74,7 +74,7 @@ export async function runTorture({ seconds, seed, sessions, only, signal }: RunO
       seed, seconds, settledMs, faults,
       figures: figuresOf(stage, workload, history),
       struck: countStruck(torturer.struck),
-      stories: found.slice(0, STORIES).map(({ endpoint, violation }) => story(violation, endpoint.name, endpoint.receiver.requests, history, torturer.struck)),
+      stories: oneOfEach(found).slice(0, STORIES).map(({ endpoint, violation }) => story(violation, endpoint.name, endpoint.receiver.requests, history, torturer.struck)),
       logFile: stage.logFile,
       removeLogs: () => stage.removeLogs(),
       save: () => save(dirname(stage.logFile), stage, history, torturer.struck),
@@ -89,6 +89,10 @@ async function save(folder: string, stage: Stage, history: History, struck: read
   await writeFile(join(folder, 'commits.jsonl'), lines(history.commits.map((commit, index) => ({ commit: index, end: commit.end, xid: commit.xid, time: new Date(commit.time), requests: commit.requests, writes: commit.writes.map(({ op, table, after, before }) => `${op} ${table} ${(after ?? before)?.['id'] ?? ''}`) }))));
   await writeFile(join(folder, 'received.jsonl'), lines(stage.endpoints.flatMap(({ receiver }) => receiver.requests).sort((a, b) => a.at - b.at).map((request) => ({ ...request, time: new Date(request.time) }))));
   await writeFile(join(folder, 'faults.jsonl'), lines(struck.map((one) => ({ ...one, from: new Date(one.from), to: one.to === null ? null : new Date(one.to) }))));
+}
+
+function oneOfEach<T extends { readonly endpoint: Endpoint; readonly violation: Violation }>(found: readonly T[]): readonly T[] {
+  return [...new Map(found.toReversed().map((one) => [`${one.violation.rule} ${one.endpoint.name}`, one])).values()].toReversed();
 }
 
 function tally(rules: readonly string[]): readonly string[] {

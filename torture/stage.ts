@@ -9,7 +9,7 @@ import { insertChannel, seedChat } from '../test/support/chat.js';
 import { Bridges } from './bridges.js';
 import { Chronicler } from './chronicler.js';
 import { Journal } from './journal.js';
-import type { Outage } from './judge.js';
+import type { LostSlot, Outage } from './judge.js';
 import { Network } from './network.js';
 import type { Random } from './random.js';
 import { Receiver } from './receiver.js';
@@ -53,8 +53,7 @@ export class Stage {
   readonly endpoints: readonly Endpoint[];
   readonly bridges: Bridges;
   readonly logFile: string;
-  /** what the slot had confirmed before each time it was dropped */
-  readonly lostSlots: bigint[] = [];
+  readonly lostSlots: LostSlot[] = [];
   world: ChatWorld = new ChatWorld({ userIds: [], chatTypeIds: [], channelIds: [], webhookIds: [], functions: new Set() });
   confirmed = 0n;
   readonly #folder: string;
