@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { Activity } from './admin/activity.js';
 import { AdminServer } from './admin/server.js';
 import { bareEntities, openSource } from './chat.js';
 import { isLoopback, type BridgeConfig } from './config.js';
@@ -49,6 +50,7 @@ export class Bridge {
   readonly #config: BridgeConfig;
   readonly #log: Logger;
   readonly #metrics = new Metrics();
+  readonly #activity = new Activity();
   readonly #ledger = new Ledger();
   readonly #inbox = new Inbox(this.#ledger);
   readonly #pool: pg.Pool;
@@ -77,7 +79,7 @@ export class Bridge {
     const request = { egress, timeoutMs: config.REQUEST_TIMEOUT_MS, token: config.WEBHOOK_VERIFICATION_TOKEN, userAgent: USER_AGENT };
     const term = new Term(pool, config.SLOT_NAME);
     const parked = new ParkedStore(pool, term, () => this.#ledger.repeating);
-    const events = endpointEvents(log, this.#metrics, {
+    const events = endpointEvents(log, this.#metrics, this.#activity, {
       note: (webhook, failure) => this.#inBackground('noting an endpoint\'s state', this.#registry.note(webhook, failure, Date.now())),
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
     });
@@ -112,6 +114,7 @@ export class Bridge {
       check: () => this.#leadership.check(),
       follower: this.#follower,
       dispatcher: this.#dispatcher,
+      activity: this.#activity,
       buffered: () => this.#inbox.bytes + this.#dispatcher.bytes,
       unsettled: () => this.#ledger.open,
       verifying: (webhookId) => this.#registry.verifying(webhookId),

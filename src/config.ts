@@ -62,6 +62,17 @@ const database = z.object({
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
 });
 
+const admin = {
+  ADMIN_HOST: z.string().min(1, fail('an address or a host name')).default('127.0.0.1'),
+  ADMIN_PORT: z
+    .string()
+    .regex(/^\d{0,5}$/u, fail('a port number; 0 picks a free one, empty turns the admin port off'))
+    .transform((text) => (text === '' ? null : Number(text)))
+    .refine((port) => port === null || port <= 65_535, fail('a port number from 0 to 65535, or empty'))
+    .default(4747),
+  ADMIN_TOKEN: z.string().min(1, fail('a text that is not empty')).optional(),
+};
+
 const bridge = database.extend({
   WEBHOOK_VERIFICATION_TOKEN: z.string(fail('the token that receivers check; any text that is not empty')).min(1, fail('a text that is not empty')),
   CHANNEL_REQUESTS: choice(['off', 'auto'], 'off'),
@@ -79,15 +90,10 @@ const bridge = database.extend({
   MAX_BUFFER_MB: integer(8, 65_536, 64),
   ON_SLOT_LOST: choice(['resync', 'stop'], 'resync'),
   SHUTDOWN_TIMEOUT_MS: integer(0, 600_000, 10_000),
-  ADMIN_HOST: z.string().min(1, fail('an address or a host name')).default('127.0.0.1'),
-  ADMIN_PORT: z
-    .string()
-    .regex(/^\d{0,5}$/u, fail('a port number; 0 picks a free one, empty turns the admin port off'))
-    .transform((text) => (text === '' ? null : Number(text)))
-    .refine((port) => port === null || port <= 65_535, fail('a port number from 0 to 65535, or empty'))
-    .default(4747),
-  ADMIN_TOKEN: z.string().min(1, fail('a text that is not empty')).optional(),
+  ...admin,
 });
+
+const status = database.extend(admin);
 
 interface More {
   readonly environment: Environment;
@@ -97,6 +103,8 @@ interface More {
 
 export type DatabaseConfig = Readonly<z.infer<typeof database>> & More;
 export type BridgeConfig = Readonly<z.infer<typeof bridge>> & More;
+/** What it takes to ask the database and a running bridge. */
+export type StatusConfig = Readonly<z.infer<typeof status>> & More;
 
 /** Names of the contract that this version does not know how to honour yet: better refused than ignored. */
 const NOT_YET: Readonly<Record<string, string>> = {
@@ -109,6 +117,12 @@ const SECRET = /TOKEN|SECRET|PASSWORD|_URL$/u;
 export function databaseConfig(environment: Environment): DatabaseConfig {
   const { value, faults } = check(database, environment);
   return finish(database, environment, mappingOf(value), [...faults, ...connectionFaults(environment)]);
+}
+
+/** @throws {ConfigurationError} naming every fault at once */
+export function statusConfig(environment: Environment): StatusConfig {
+  const { value, faults } = check(status, environment);
+  return finish(status, environment, mappingOf(value), [...faults, ...connectionFaults(environment)]);
 }
 
 /** @throws {ConfigurationError} naming every fault at once */

@@ -7,6 +7,7 @@ import { listenCommand } from './cli/listen.js';
 import { requestCommands } from './cli/request.js';
 import { runCommand } from './cli/run.js';
 import { setupCommand } from './cli/setup.js';
+import { statusCommand } from './cli/status.js';
 import { teardownCommand } from './cli/teardown.js';
 import { webhooksCommand } from './cli/webhooks.js';
 import { ConfigurationError, errorMessage } from './errors.js';
@@ -22,7 +23,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .showHelpAfterError('(slackchat-bridge --help lists the commands and their options)')
     .addHelpText('after', '\nSettings come from the environment or from --env-file; docs/configuration.md lists them.\nExit status: 0 well, 1 failed, 2 wrong usage or configuration.');
-  const commands = [runCommand(), setupCommand(), doctorCommand(), teardownCommand(), webhooksCommand(), deliveriesCommand(), ...requestCommands(), listenCommand(), demoCommand()];
+  const commands = [runCommand(), setupCommand(), doctorCommand(), statusCommand(), teardownCommand(), webhooksCommand(), deliveriesCommand(), ...requestCommands(), listenCommand(), demoCommand()];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) each.exitOverride().configureOutput(program.configureOutput());
     program.addCommand(command);

@@ -1,9 +1,12 @@
 import type pg from 'pg';
+import type { Activity, Health } from './admin/activity.js';
 import type { Dispatcher } from './deliver/dispatcher.js';
 import { formatLsn } from './lsn.js';
 import type { Metrics } from './metrics.js';
 import { withoutQuery } from './reports.js';
+import type { EndpointStatus, Status } from './status.js';
 import type { ParkedStore } from './store/parked.js';
+import { VERSION } from './version.js';
 import type { Follower } from './wal/follow.js';
 
 export type State = 'starting' | 'streaming' | 'standby' | 'reconnecting' | 'stopping';
@@ -13,6 +16,7 @@ export interface Observed {
   readonly check: () => Promise<void>;
   readonly follower: Follower;
   readonly dispatcher: Dispatcher;
+  readonly activity: Activity;
   readonly buffered: () => number;
   readonly unsettled: () => number;
   /** it is being challenged */
@@ -123,9 +127,11 @@ export class Observer {
   }
 
   /** Holds no token and no secret: endpoints are shown without their query. */
-  status(): unknown {
-    const { follower, dispatcher, buffered, unsettled, verifying, refusedRows } = this.#observed;
+  status(): Status {
+    const { follower, dispatcher, activity, buffered, unsettled, verifying, refusedRows } = this.#observed;
+    activity.retain(new Set([...dispatcher.endpoints].map(({ webhook }) => webhook.id)));
     return {
+      version: VERSION,
       state: this.state,
       reason: this.notReady(),
       since: this.#startedAt.toISOString(),
@@ -146,8 +152,14 @@ export class Observer {
         queued: endpoint.queued,
         waiting: this.#counts.get(endpoint.webhook.id)?.waiting ?? 0,
         dead: this.#counts.get(endpoint.webhook.id)?.dead ?? 0,
+        ...times(activity.health(endpoint.webhook.id), endpoint.probeAt),
       })),
       refusedRows: refusedRows(),
     };
   }
+}
+
+function times({ lastSuccessAt, failingSince }: Health, probeAt: number | null): Pick<EndpointStatus, 'lastSuccessAt' | 'failingSince' | 'nextProbeAt'> {
+  const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
+  return { lastSuccessAt: iso(lastSuccessAt), failingSince: iso(failingSince), nextProbeAt: iso(probeAt) };
 }

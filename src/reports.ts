@@ -1,3 +1,4 @@
+import type { Activity } from './admin/activity.js';
 import type { EndpointEvents } from './deliver/endpoint.js';
 import type { RegistryEvents } from './deliver/registry.js';
 import type { Logger } from './log.js';
@@ -13,9 +14,10 @@ export interface EndpointEffects {
 }
 
 /** One line and one figure for each thing that happens to a delivery; successes are at debug. */
-export function endpointEvents(log: Logger, metrics: Metrics, effects: EndpointEffects): EndpointEvents {
+export function endpointEvents(log: Logger, metrics: Metrics, activity: Activity, effects: EndpointEffects): EndpointEvents {
   return {
     attempted(webhook, note, outcome, attempt, ms, committedAt) {
+      activity.attempted(webhook.id, note, outcome, attempt, ms, committedAt, Date.now());
       metrics.attempts.add(outcome.kind);
       if (outcome.kind === 'delivered') {
         if (committedAt !== null && attempt === 1) metrics.latency.observe(Math.max(0, Date.now() - committedAt) / 1000);

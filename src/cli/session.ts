@@ -3,12 +3,17 @@ import { databaseConfig } from '../config.js';
 import { connectionConfig } from '../database.js';
 import { errorCode, errorMessage, PreconditionError } from '../errors.js';
 import { environmentWith } from './environment.js';
+import { withProgress } from './progress.js';
 
 /** No such schema, table, column or function. */
 const NOT_SET_UP = new Set(['3F000', '42P01', '42703', '42883']);
 
 /** A session for one command. */
-export async function withDatabase<T>(envFile: string | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
+export function withDatabase<T>(envFile: string | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  return withProgress('waiting for the database', inSession(envFile, work));
+}
+
+async function inSession<T>(envFile: string | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const config = databaseConfig(environmentWith(envFile));
   const connection = await connectionConfig(config.environment, 'slackchat-bridge command');
   const options = '-c search_path=pg_catalog -c statement_timeout=60000';

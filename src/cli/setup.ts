@@ -5,6 +5,7 @@ import { applyStep, openSetupSession, printStep } from '../setup/apply.js';
 import { inspect, type Names } from '../setup/inspect.js';
 import { planGrants, planSetup, slotWasMade } from '../setup/plan.js';
 import { environmentWith, envFileOption } from './environment.js';
+import { withProgress } from './progress.js';
 
 interface Options {
   readonly print?: boolean;
@@ -22,7 +23,7 @@ export function setupCommand(): Command {
       const config = databaseConfig(environmentWith(options.envFile));
       const write = (line: string): void => void process.stdout.write(`${line}\n`);
       if (options.print === true) await print(config, options.grant, write);
-      else if ((await setUp(config, { done: (title) => write(`made: ${title}`), grant: options.grant })) === 0) write('nothing to do: the database is set up');
+      else if ((await setUp(config, { done: (title) => write(`made: ${title}`), wait: withProgress, grant: options.grant })) === 0) write('nothing to do: the database is set up');
     });
 }
 
@@ -32,6 +33,8 @@ export function namesOf(config: DatabaseConfig): Names {
 
 export interface SetupOptions {
   readonly done: (title: string) => void;
+  /** says what is waited for */
+  readonly wait?: typeof withProgress;
   readonly grant?: string | undefined;
   /** a slot that was there and is lost is not made anew: ON_SLOT_LOST decides about it */
   readonly leaveLostSlot?: boolean;
@@ -39,14 +42,15 @@ export interface SetupOptions {
 
 /** @returns how many steps there were to do */
 export async function setUp(config: DatabaseConfig, options: SetupOptions): Promise<number> {
-  const session = await openSetupSession(await connectionConfig(config.environment, 'slackchat-bridge setup'));
+  const wait = options.wait ?? (<T>(_what: string, work: Promise<T>) => work);
+  const session = await wait('waiting for the database', openSetupSession(await connectionConfig(config.environment, 'slackchat-bridge setup')));
   try {
     const names = namesOf(config);
     const state = await inspect(session.client, names);
     const leave = options.leaveLostSlot === true && slotWasMade(state, names);
     const steps = [...planSetup(state, names), ...(options.grant === undefined ? [] : [planGrants(options.grant, names)])].filter((step) => !(leave && step.slot === true));
     for (const step of steps) {
-      await applyStep(session.client, step);
+      await wait(step.title, applyStep(session.client, step));
       options.done(step.title);
     }
     return steps.length;

@@ -25,6 +25,11 @@ export function toId(text: string): string {
   return text;
 }
 
+export function toUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/u.test(new URL(text).protocol)) throw new InvalidArgumentError('accepted: an http or https URL');
+  return text;
+}
+
 function cell(value: unknown): string {
   if (value === null || value === undefined) return '-';
   if (value instanceof Date) return value.toISOString().replace(/\.\d+Z$/u, 'Z');

@@ -7,6 +7,7 @@ import { applyStep, openSetupSession } from '../setup/apply.js';
 import { inspect } from '../setup/inspect.js';
 import { planTeardown } from '../setup/plan.js';
 import { environmentWith, envFileOption } from './environment.js';
+import { withProgress } from './progress.js';
 import { namesOf } from './setup.js';
 
 export function teardownCommand(): Command {
@@ -27,7 +28,7 @@ export function teardownCommand(): Command {
         }
         if (options.yes !== true) await confirm(state.database, steps.map((step) => step.title));
         for (const step of steps) {
-          await applyStep(session.client, step);
+          await withProgress(step.title, applyStep(session.client, step));
           process.stdout.write(`done: ${step.title}\n`);
         }
       } finally {

@@ -91,6 +91,11 @@ export class Endpoint {
     return this.#breaker.open;
   }
 
+  /** When the next request may go to one that fails, milliseconds since 1970; null: it does not fail. */
+  get probeAt(): number | null {
+    return this.#breaker.probeAt;
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }

@@ -135,14 +135,17 @@ export function startBridge(env: Readonly<Record<string, string>>, args: readonl
   return bridge;
 }
 
-/** A command that ends by itself. */
+/** What a command says on stderr when it takes longer than a second, as on a busy machine it may. */
+const PROGRESS = /^.* … \d+ s\n/gmu;
+
+/** A command that ends by itself. @returns what it wrote, without what it says of its progress */
 export async function runCommand(
   env: Readonly<Record<string, string>>,
   args: readonly string[],
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const bridge = startBridge(env, args);
   const { code } = await bridge.exited;
-  return { code, stdout: bridge.stdout, stderr: bridge.stderr };
+  return { code, stdout: bridge.stdout, stderr: bridge.stderr.replaceAll(PROGRESS, '') };
 }
 
 function stopAtTestEnd(stop: () => Promise<unknown>, describe: () => string): void {
