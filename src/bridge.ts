@@ -115,6 +115,7 @@ export class Bridge {
       follower: this.#follower,
       dispatcher: this.#dispatcher,
       activity: this.#activity,
+      confirmed: () => this.#ledger.confirmed,
       buffered: () => this.#inbox.bytes + this.#dispatcher.bytes,
       unsettled: () => this.#ledger.open,
       verifying: (webhookId) => this.#registry.verifying(webhookId),

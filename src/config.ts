@@ -52,48 +52,78 @@ function isTimeZone(text: string): boolean {
 }
 
 const database = z.object({
-  DATABASE_URL: z.string().refine(isPostgresUrl, fail('a URL like postgres://user:password@host:5432/database')).optional(),
-  SLOT_NAME: name('slackchat_bridge'),
-  PUBLICATION_NAME: name('slackchat_bridge'),
-  SOURCE_SCHEMA: z.string().min(1, fail('a schema name')).max(63, fail('a schema name of at most 63 bytes')).default('public'),
-  TABLE_PREFIX: z.string().max(40, fail('at most 40 characters')).default('slackchat_'),
-  MAPPING_FILE: z.string().optional(),
-  APP_WEBHOOKS: choice(['off', 'mirror'], 'off'),
-  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
+  DATABASE_URL: z.string().refine(isPostgresUrl, fail('a URL like postgres://user:password@host:5432/database')).optional()
+    .describe('`postgres://user:password@host:port/database`; required, but libpq\'s `PG*` variables work in its place. `sslmode` has libpq\'s meaning: `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`, with `sslrootcert`, `sslcert`, `sslkey`'),
+  SLOT_NAME: name('slackchat_bridge')
+    .describe('replication slot; one for each bridge on a server'),
+  PUBLICATION_NAME: name('slackchat_bridge')
+    .describe('publication; one for each bridge in a database'),
+  SOURCE_SCHEMA: z.string().min(1, fail('a schema name')).max(63, fail('a schema name of at most 63 bytes')).default('public')
+    .describe('schema of the chat tables'),
+  TABLE_PREFIX: z.string().max(40, fail('at most 40 characters')).default('slackchat_')
+    .describe('prefix of the chat tables'),
+  MAPPING_FILE: z.string().optional()
+    .describe('a JSON file that says where the tables and columns of another chat are: [other-schemas.md](other-schemas.md)'),
+  APP_WEBHOOKS: choice(['off', 'mirror'], 'off')
+    .describe('`mirror`: rows of the application\'s own table `slackchat_webhook` are endpoints too ([delivery.md](delivery.md#the-applications-own-table)); for `setup` and `run` alike. The application must no longer post by itself: [take-over.md](take-over.md)'),
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info')
+    .describe('`debug` also shows what succeeded'),
 });
 
 const admin = {
-  ADMIN_HOST: z.string().min(1, fail('an address or a host name')).default('127.0.0.1'),
+  ADMIN_HOST: z.string().min(1, fail('an address or a host name')).default('127.0.0.1')
+    .describe('where the admin port listens'),
   ADMIN_PORT: z
     .string()
     .regex(/^\d{0,5}$/u, fail('a port number; 0 picks a free one, empty turns the admin port off'))
     .transform((text) => (text === '' ? null : Number(text)))
     .refine((port) => port === null || port <= 65_535, fail('a port number from 0 to 65535, or empty'))
-    .default(4747),
-  ADMIN_TOKEN: z.string().min(1, fail('a text that is not empty')).optional(),
+    .default(4747)
+    .describe('health, metrics, status; 0 picks a free one, empty turns it off. On loopback a request\'s `Host` must be `localhost` or a loopback address'),
+  ADMIN_TOKEN: z.string().min(1, fail('a text that is not empty')).optional()
+    .describe('bearer token for all but `/healthz` and `/readyz`; required when `ADMIN_HOST` is not loopback'),
 };
 
 const bridge = database.extend({
-  WEBHOOK_VERIFICATION_TOKEN: z.string(fail('the token that receivers check; any text that is not empty')).min(1, fail('a text that is not empty')),
-  CHANNEL_REQUESTS: choice(['off', 'auto'], 'off'),
-  MEDIA_URL: z.string().default(''),
-  CHANNEL_ID_FORMAT: choice(['uuid', 'hex'], 'uuid'),
-  SETTLE_MS: integer(0, 60_000, 250),
-  TIME_ZONE: z.string().refine(isTimeZone, fail('an IANA time zone name such as UTC or America/New_York')).default('UTC'),
-  REQUEST_TIMEOUT_MS: integer(100, 600_000, 10_000),
-  RETRY_BASE_MS: integer(1, LONGEST_TIMER_MS, 1_000),
-  RETRY_MAX_MS: integer(1, LONGEST_TIMER_MS, 600_000),
-  RETRY_MAX_AGE_MS: integer(0, 31_536_000_000, 259_200_000),
-  EGRESS: choice(['private', 'public'], 'private'),
-  EGRESS_ALLOW: cidrList,
-  EGRESS_DENY: cidrList,
-  MAX_BUFFER_MB: integer(8, 65_536, 64),
-  ON_SLOT_LOST: choice(['resync', 'stop'], 'resync'),
-  SHUTDOWN_TIMEOUT_MS: integer(0, 600_000, 10_000),
+  WEBHOOK_VERIFICATION_TOKEN: z.string(fail('the token that receivers check; any text that is not empty')).min(1, fail('a text that is not empty'))
+    .describe('sent as `token` to endpoints that have none of their own; only `run` needs it'),
+  CHANNEL_REQUESTS: choice(['off', 'auto'], 'off')
+    .describe('`auto`: changes of channel rows ask for update, republish and unpublish ([delivery.md](delivery.md#asked-for-by-a-person))'),
+  MEDIA_URL: z.string().default('')
+    .describe('the application\'s setting of that name, before the users\' pictures in `channel_data`; empty: `/`'),
+  CHANNEL_ID_FORMAT: choice(['uuid', 'hex'], 'uuid')
+    .describe('`hex` sends `channel` without hyphens, as the application does; only where channels\' keys are uuids'),
+  SETTLE_MS: integer(0, 60_000, 250)
+    .describe('how long a change of a message\'s children waits for the application\'s own UPDATE of the message; 0: not at all'),
+  TIME_ZONE: z.string().refine(isTimeZone, fail('an IANA time zone name such as UTC or America/New_York')).default('UTC')
+    .describe('IANA name of the zone in which timestamps are written'),
+  REQUEST_TIMEOUT_MS: integer(100, 600_000, 10_000)
+    .describe('for a whole request, connecting included'),
+  RETRY_BASE_MS: integer(1, LONGEST_TIMER_MS, 1_000)
+    .describe('the pause after a first failure; it doubles with each, up to a quarter more by chance'),
+  RETRY_MAX_MS: integer(1, LONGEST_TIMER_MS, 600_000)
+    .describe('the longest pause'),
+  RETRY_MAX_AGE_MS: integer(0, 31_536_000_000, 259_200_000)
+    .describe('a delivery that has failed for so long (three days) is dead'),
+  EGRESS: choice(['private', 'public'], 'private')
+    .describe('`public` refuses loopback and private networks'),
+  EGRESS_ALLOW: cidrList
+    .describe('addresses or CIDR ranges, separated by commas, that go before the rules'),
+  EGRESS_DENY: cidrList
+    .describe('the same to refuse; goes before `EGRESS_ALLOW`'),
+  MAX_BUFFER_MB: integer(8, 65_536, 64)
+    .describe('what is held in memory of transactions and notifications'),
+  ON_SLOT_LOST: choice(['resync', 'stop'], 'resync')
+    .describe('`resync`: make a new slot and announce every channel to every endpoint; `stop`: end with status 1'),
+  SHUTDOWN_TIMEOUT_MS: integer(0, 600_000, 10_000)
+    .describe('on SIGTERM: half of it to deliver what is in memory, the rest to store what is left'),
   ...admin,
 });
 
 const status = database.extend(admin);
+
+/** Every setting, with its default and, for docs/configuration.md, its meaning. */
+export const SETTINGS = bridge;
 
 interface More {
   readonly environment: Environment;

@@ -87,7 +87,7 @@ export class Leadership implements FollowHooks {
 
   faulted(reason: string): void {
     this.#reconnecting(reason);
-    this.#metrics.reconnects.inc();
+    this.#metrics.streamFaults.inc();
     this.#log.warn({ reason }, 'the replication stream broke; it is begun again from the slot');
   }
 
@@ -95,6 +95,7 @@ export class Leadership implements FollowHooks {
     const { pool } = this.#rooms;
     this.#reconnecting(error.message);
     await requireLost(pool, this.#names);
+    this.#metrics.slotLost.setToCurrentTime();
     if (this.#config.ON_SLOT_LOST === 'stop') {
       throw new PreconditionError(`${error.message}; changes since are lost to webhooks. ON_SLOT_LOST is stop: run slackchat-bridge setup, then resync the endpoints`);
     }

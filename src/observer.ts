@@ -1,15 +1,14 @@
 import type pg from 'pg';
 import type { Activity, Health } from './admin/activity.js';
 import type { Dispatcher } from './deliver/dispatcher.js';
-import { formatLsn } from './lsn.js';
-import type { Metrics } from './metrics.js';
+import { Lag } from './lag.js';
+import { formatLsn, parseLsn, type Lsn } from './lsn.js';
+import type { Figures, Metrics, State } from './metrics.js';
 import { withoutQuery } from './reports.js';
 import type { EndpointStatus, Status } from './status.js';
 import type { ParkedStore } from './store/parked.js';
 import { VERSION } from './version.js';
 import type { Follower } from './wal/follow.js';
-
-export type State = 'starting' | 'streaming' | 'standby' | 'reconnecting' | 'stopping';
 
 export interface Observed {
   /** looks whether the stream still shows everything */
@@ -17,6 +16,8 @@ export interface Observed {
   readonly follower: Follower;
   readonly dispatcher: Dispatcher;
   readonly activity: Activity;
+  /** what is confirmed to the server as soon as it is connected; 0 while nothing is known */
+  readonly confirmed: () => Lsn;
   readonly buffered: () => number;
   readonly unsettled: () => number;
   /** it is being challenged */
@@ -29,6 +30,16 @@ interface Counts {
   readonly waiting: number;
   readonly dead: number;
 }
+
+interface Slot {
+  readonly walStatus: string | null;
+  readonly confirmed: string | null;
+  readonly lagBytes: number | null;
+  readonly retainedBytes: number | null;
+  readonly safeBytes: number | null;
+}
+
+const NOT_LOOKED_AT: Slot = { walStatus: null, confirmed: null, lagBytes: null, retainedBytes: null, safeBytes: null };
 
 const INTERVAL_MS = 5_000;
 /** Counting parked rows reads all of them. */
@@ -46,9 +57,10 @@ export class Observer {
   reason = 'starting';
   /** why nothing moves although the stream is up */
   stalled: string | null = null;
-  #lagBytes: number | null = null;
-  #confirmed: string | null = null;
+  readonly #lag = new Lag();
+  #slotSeen = NOT_LOOKED_AT;
   #counts = new Map<string, Counts>();
+  #oldestWaitingAt: Date | null = null;
   #timer: NodeJS.Timeout | null = null;
   #observing = false;
   #countedAt = Number.NEGATIVE_INFINITY;
@@ -76,27 +88,28 @@ export class Observer {
     if (this.#observing) return;
     this.#observing = true;
     try {
-      await this.#observed.check();
       await this.observe();
+      await this.#observed.check();
     } finally {
       this.#observing = false;
     }
   }
 
   async observe(): Promise<void> {
-    const result = await this.#pool.query<{ lag: string | null; confirmed: string | null }>(
-      `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn) AS lag, s.confirmed_flush_lsn::text AS confirmed
-         FROM (SELECT 1) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`,
-      [this.#slot],
-    );
+    const at = performance.now();
+    const result = await this.#pool.query<SlotRow>(SLOT_SQL, [this.#slot]);
     const row = result.rows[0];
-    const lag = row?.lag ?? null;
-    this.#lagBytes = lag === null ? null : Number(lag);
-    this.#confirmed = row?.confirmed ?? null;
+    if (row === undefined) return;
+    this.#slotSeen = slotOf(row);
+    // The one that streams answers for the slot.
+    if (this.state === 'standby') this.#lag.reset();
+    else this.#lag.look(parseLsn(row.written), at);
     if (performance.now() - this.#countedAt < COUNT_INTERVAL_MS) return;
     this.#countedAt = performance.now();
     const counts = await this.#parked.counts();
     this.#counts = new Map(counts.map(({ webhookId, waiting, dead }) => [webhookId, { waiting, dead }]));
+    const waitingSince = counts.flatMap(({ oldest }) => (oldest === null ? [] : [oldest.getTime()]));
+    this.#oldestWaitingAt = waitingSince.length === 0 ? null : new Date(Math.min(...waitingSince));
   }
 
   notReady(): string | null {
@@ -106,24 +119,40 @@ export class Observer {
   }
 
   async metrics(): Promise<{ readonly type: string; readonly text: string }> {
-    const metrics = this.#metrics;
-    const endpoints = [...this.#observed.dispatcher.endpoints];
-    const sum = (of: (counts: Counts) => number): number => [...this.#counts.values()].reduce((total, counts) => total + of(counts), 0);
-    metrics.streaming.set(this.state === 'streaming' ? 1 : 0);
-    if (this.#lagBytes !== null) metrics.lagBytes.set(this.#lagBytes);
-    metrics.bufferedBytes.set(this.#observed.buffered());
-    metrics.inFlight.set(endpoints.reduce((total, endpoint) => total + endpoint.inFlight, 0));
-    metrics.waiting.set(sum((counts) => counts.waiting));
-    metrics.dead.set(sum((counts) => counts.dead));
-    const states = { active: 0, failing: 0, unverified: 0, disabled: 0 };
-    for (const endpoint of endpoints) {
-      if (!endpoint.webhook.enabled) states.disabled += 1;
-      else if (!endpoint.webhook.verified) states.unverified += 1;
-      else if (endpoint.failing) states.failing += 1;
-      else states.active += 1;
+    return this.#metrics.read(this.#figures());
+  }
+
+  #figures(): Figures {
+    const { dispatcher, buffered, unsettled } = this.#observed;
+    const all = [...dispatcher.endpoints];
+    const counts = [...this.#counts.values()];
+    const endpoints = { active: 0, failing: 0, unverified: 0, disabled: 0 };
+    for (const endpoint of all) {
+      if (!endpoint.webhook.enabled) endpoints.disabled += 1;
+      else if (!endpoint.webhook.verified) endpoints.unverified += 1;
+      else if (endpoint.failing) endpoints.failing += 1;
+      else endpoints.active += 1;
     }
-    for (const [state, count] of Object.entries(states)) metrics.endpoints.set({ state }, count);
-    return { type: metrics.registry.contentType, text: await metrics.registry.metrics() };
+    return {
+      state: this.state,
+      ready: this.notReady() === null,
+      lagSeconds: this.#lagSeconds(),
+      slot: this.#slotSeen,
+      bufferedBytes: buffered(),
+      unsettled: unsettled(),
+      inFlight: all.reduce((total, endpoint) => total + endpoint.inFlight, 0),
+      waiting: counts.reduce((total, { waiting }) => total + waiting, 0),
+      dead: counts.reduce((total, { dead }) => total + dead, 0),
+      oldestWaitingSeconds: this.#oldestWaitingAt === null ? 0 : Math.max(0, Date.now() - this.#oldestWaitingAt.getTime()) / 1000,
+      endpoints,
+    };
+  }
+
+  /** By what is confirmed here or, while nothing is, by what the slot has. */
+  #lagSeconds(): number {
+    const here = this.#observed.confirmed();
+    const slot = this.#slotSeen.confirmed === null ? 0n : parseLsn(this.#slotSeen.confirmed);
+    return this.#lag.seconds(here > slot ? here : slot, performance.now());
   }
 
   /** Holds no token and no secret: endpoints are shown without their query. */
@@ -137,8 +166,9 @@ export class Observer {
       since: this.#startedAt.toISOString(),
       slot: this.#slot,
       receivedLsn: follower.stream === null ? null : formatLsn(follower.stream.received),
-      confirmedLsn: this.#confirmed,
-      lagBytes: this.#lagBytes,
+      confirmedLsn: this.#slotSeen.confirmed,
+      lagBytes: this.#slotSeen.lagBytes,
+      lagSeconds: this.state === 'standby' ? null : this.#lagSeconds(),
       bufferedBytes: buffered(),
       unsettledTransactions: unsettled(),
       endpoints: [...dispatcher.endpoints].map((endpoint) => ({
@@ -162,4 +192,34 @@ export class Observer {
 function times({ lastSuccessAt, failingSince }: Health, probeAt: number | null): Pick<EndpointStatus, 'lastSuccessAt' | 'failingSince' | 'nextProbeAt'> {
   const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
   return { lastSuccessAt: iso(lastSuccessAt), failingSince: iso(failingSince), nextProbeAt: iso(probeAt) };
+}
+
+interface SlotRow {
+  readonly [column: string]: string | null;
+  readonly written: string;
+  readonly name: string | null;
+  readonly confirmed: string | null;
+  readonly wal_status: string | null;
+  readonly lag: string | null;
+  readonly retained: string | null;
+  readonly safe: string | null;
+}
+
+const SLOT_SQL = `
+  SELECT pg_current_wal_lsn()::text AS written, s.slot_name::text AS name, s.confirmed_flush_lsn::text AS confirmed, s.wal_status,
+         pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn) AS lag,
+         pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn) AS retained, s.safe_wal_size AS safe
+    FROM (SELECT 1) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`;
+
+function slotOf({ name, confirmed, wal_status, lag, retained, safe }: SlotRow): Slot {
+  const walStatus = name === null ? 'missing' : wal_status;
+  const gone = walStatus === 'missing' || walStatus === 'lost';
+  return {
+    walStatus,
+    confirmed,
+    lagBytes: lag === null ? null : Number(lag),
+    retainedBytes: retained === null ? null : Number(retained),
+    // Null for a lost slot too, which has nothing left to lose.
+    safeBytes: gone ? 0 : safe === null ? Number.POSITIVE_INFINITY : Number(safe),
+  };
 }

@@ -2,7 +2,7 @@ import type { Activity } from './admin/activity.js';
 import type { EndpointEvents } from './deliver/endpoint.js';
 import type { RegistryEvents } from './deliver/registry.js';
 import type { Logger } from './log.js';
-import type { Metrics } from './metrics.js';
+import { outcomeLabel, type Metrics } from './metrics.js';
 import { SaidOnce } from './said-once.js';
 import type { ShapeOptions } from './shape/shaper.js';
 import type { Webhook } from './types.js';
@@ -18,9 +18,10 @@ export function endpointEvents(log: Logger, metrics: Metrics, activity: Activity
   return {
     attempted(webhook, note, outcome, attempt, ms, committedAt) {
       activity.attempted(webhook.id, note, outcome, attempt, ms, committedAt, Date.now());
-      metrics.attempts.add(outcome.kind);
+      metrics.attempts.add(outcomeLabel(outcome));
+      metrics.attemptDuration.add(ms / 1000);
       if (outcome.kind === 'delivered') {
-        if (committedAt !== null && attempt === 1) metrics.latency.observe(Math.max(0, Date.now() - committedAt) / 1000);
+        if (committedAt !== null && attempt === 1) metrics.latency.add(Math.max(0, Date.now() - committedAt) / 1000);
         if (log.isLevelEnabled('debug')) log.debug({ ...about(webhook), id: note.notificationId, attempt, ms: Math.round(ms) }, 'delivered');
         effects.note(webhook, null);
         return;
@@ -32,7 +33,7 @@ export function endpointEvents(log: Logger, metrics: Metrics, activity: Activity
       metrics.parked.inc(count);
     },
     dead(webhook, count) {
-      metrics.died.inc(count);
+      metrics.givenUp.inc(count);
       log.error({ ...about(webhook), count }, 'deliveries given up; they stay in slackchat_bridge.deliveries until they are retried or purged');
     },
     failing(webhook, reason) {
@@ -53,11 +54,11 @@ export function endpointEvents(log: Logger, metrics: Metrics, activity: Activity
 export function registryEvents(log: Logger, metrics: Metrics): RegistryEvents {
   return {
     verified(webhook) {
-      metrics.verifications.inc({ result: 'verified' });
+      metrics.verifications.add('verified');
       log.info(about(webhook), 'endpoint verified');
     },
     refused(webhook, reason, final) {
-      metrics.verifications.inc({ result: 'failed' });
+      metrics.verifications.add('failed');
       log.warn({ ...about(webhook), reason, final }, 'endpoint not verified');
     },
     disabled(webhook, reason, dropped) {
@@ -78,7 +79,7 @@ const ANOMALIES = {
 export function anomalyEvents(log: Logger, metrics: Metrics): ShapeOptions['onAnomaly'] {
   const said = new SaidOnce(1_000);
   return (kind, detail) => {
-    metrics.anomalies.inc({ kind });
+    metrics.anomalies.add(kind);
     // A template in error is said once, not with every message.
     if (kind === 'template_error' && !said.add(JSON.stringify(detail))) return;
     log.warn({ kind, ...detail }, ANOMALIES[kind]);

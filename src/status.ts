@@ -125,6 +125,8 @@ export interface Status {
   readonly receivedLsn: string | null;
   readonly confirmedLsn: string | null;
   readonly lagBytes: number | null;
+  /** for how long WAL has waited to be confirmed; 0: all is; null: another instance streams */
+  readonly lagSeconds: number | null;
   readonly bufferedBytes: number;
   readonly unsettledTransactions: number;
   readonly endpoints: readonly EndpointStatus[];

@@ -262,12 +262,18 @@ export class ParkedStore {
     return lanes;
   }
 
-  async counts(): Promise<readonly { readonly webhookId: string; readonly waiting: number; readonly dead: number }[]> {
-    const result = await this.#pool.query<{ webhook_id: string; waiting: string; dead: string }>(
-      `SELECT webhook_id, count(*) FILTER (WHERE status = 'waiting') AS waiting, count(*) FILTER (WHERE status = 'dead') AS dead
+  async counts(): Promise<readonly { readonly webhookId: string; readonly waiting: number; readonly dead: number; readonly oldest: Date | null }[]> {
+    const result = await this.#pool.query<{ webhook_id: string; waiting: string; dead: string; oldest: string | null }>(
+      `SELECT webhook_id, count(*) FILTER (WHERE status = 'waiting') AS waiting, count(*) FILTER (WHERE status = 'dead') AS dead,
+              1000 * extract(epoch FROM min(coalesce(first_attempt_at, created_at)) FILTER (WHERE status = 'waiting')) AS oldest
          FROM slackchat_bridge.deliveries GROUP BY webhook_id`,
     );
-    return result.rows.map((row) => ({ webhookId: row.webhook_id, waiting: Number(row.waiting), dead: Number(row.dead) }));
+    return result.rows.map((row) => ({
+      webhookId: row.webhook_id,
+      waiting: Number(row.waiting),
+      dead: Number(row.dead),
+      oldest: row.oldest === null ? null : new Date(Number(row.oldest)),
+    }));
   }
 
   /** A head without a time gets one. @returns the lanes in which nothing waits */
