@@ -4,6 +4,7 @@ import { AdminServer } from './admin/server.js';
 import { bareEntities, openSource } from './chat.js';
 import { isLoopback, type BridgeConfig } from './config.js';
 import { connectionConfig } from './database.js';
+import { Allowance } from './deliver/allowance.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
 import { LateRequests } from './deliver/late.js';
@@ -83,7 +84,10 @@ export class Bridge {
       note: (webhook, failure) => this.#inBackground('noting an endpoint\'s state', this.#registry.note(webhook, failure, Date.now())),
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
     });
-    this.#dispatcher = new Dispatcher({ ...request, timing }, parked, events, (config.MAX_BUFFER_MB * MEGABYTE) / 2);
+    const bytes = config.MAX_BUFFER_MB * MEGABYTE;
+    const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
+    const allowance = new Allowance(bytes / 4, bytes / 16, largest);
+    this.#dispatcher = new Dispatcher({ ...request, timing, allowance }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
     this.#mirror = appTable === undefined ? null : new Mirror(new MirrorStore(pool, term, appTable), log);
@@ -97,8 +101,8 @@ export class Bridge {
         publication: config.PUBLICATION_NAME,
         watched: watchedTables(names.tables, config.CHANNEL_REQUESTS === 'auto'),
         controlPrefix: 'slackchat_bridge',
-        partBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 8,
-        inboxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 128,
+        partBytes: bytes / 8,
+        inboxBytes: bytes / 128,
       },
       this.#inbox,
       this.#ledger,
@@ -124,12 +128,13 @@ export class Bridge {
     this.#shaper = new Shaper<Entry>(source, directory, {
       settleMs: config.SETTLE_MS,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
+      maxPayloadBytes: config.MAX_PAYLOAD_MB * MEGABYTE,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',
       onAnomaly: anomalyEvents(log, this.#metrics),
     });
     this.#channelData = new ChannelData(new ChannelReader(pool, source), directory, {
       mediaUrl: config.MEDIA_URL,
-      maxBytes: (config.MAX_BUFFER_MB * MEGABYTE) / 2,
+      maxBytes: largest,
       serialize: (messages) => this.#shaper.serialize(messages),
       onFault: (channel, reason, retryInMs) => log.error({ channel, reason, retryInMs }, 'a channel cannot be serialized yet'),
       onLeftOut: (channel, reason) => log.error({ channel, reason }, 'a channel cannot be serialized: its request is sent with channel_data null'),
@@ -263,7 +268,11 @@ export class Bridge {
       // When stopping, what waits for the application's own UPDATE goes out as it is.
       const outputs = await this.#shaper.shape(pass.shaping, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
       if (generation !== this.#generation) return;
-      for (const output of outputs) this.#put(output);
+      for (const output of outputs) {
+        if (this.#dispatcher.overfull) await this.#dispatcher.room(signal);
+        if (generation !== this.#generation) return;
+        this.#put(output);
+      }
       if (!pass.shaping.done) await this.#dispatcher.room(signal);
     }
     for (const { entry } of arrivals) this.#ledger.close(entry);
@@ -281,8 +290,12 @@ export class Bridge {
       case 'request': {
         this.#metrics.notifications.add('channel');
         entry.pending += 1;
-        const made = this.#channelData.make(output.channelId).then((data) => (data === null ? null : output.notification(data)));
-        this.#late.request(output.channelId, made, () => this.#ledger.settle(entry));
+        const { made, done } = this.#channelData.make(output.channelId);
+        const notification = made.then((data) => (data === null ? null : output.notification(data)));
+        this.#late.request(output.notification({ json: 'null' }), notification, () => {
+          done();
+          this.#ledger.settle(entry);
+        });
         return;
       }
       case 'hold':

@@ -112,7 +112,9 @@ const bridge = database.extend({
   EGRESS_DENY: cidrList
     .describe('the same to refuse; goes before `EGRESS_ALLOW`'),
   MAX_BUFFER_MB: integer(8, 65_536, 64)
-    .describe('what is held in memory of transactions and notifications'),
+    .describe('what is held in memory of transactions, notifications, requests under way and parked deliveries that were brought back ([operations.md](operations.md#sizing))'),
+  MAX_PAYLOAD_MB: integer(1, 256, 8)
+    .describe('a message whose payload is larger is sent to nobody: it is dead at once, with the reason ([delivery.md](delivery.md#what-is-too-large))'),
   ON_SLOT_LOST: choice(['resync', 'stop'], 'resync')
     .describe('`resync`: make a new slot and announce every channel to every endpoint; `stop`: end with status 1'),
   SHUTDOWN_TIMEOUT_MS: integer(0, 600_000, 10_000)
@@ -165,9 +167,12 @@ export function bridgeConfig(environment: Environment): BridgeConfig {
       more.push(`${key}: not supported by this version${accepted === '' ? '' : ` (only ${accepted} is)`}`);
     }
   }
-  const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN, RETRY_BASE_MS, RETRY_MAX_MS } = value;
+  const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN, MAX_BUFFER_MB, MAX_PAYLOAD_MB, RETRY_BASE_MS, RETRY_MAX_MS } = value;
   if (ADMIN_PORT !== null && ADMIN_HOST !== undefined && !isLoopback(ADMIN_HOST) && ADMIN_TOKEN === undefined) {
     more.push('ADMIN_TOKEN: missing; it is required because ADMIN_HOST is not a loopback address');
+  }
+  if (MAX_PAYLOAD_MB !== undefined && MAX_BUFFER_MB !== undefined && MAX_PAYLOAD_MB > MAX_BUFFER_MB) {
+    more.push(`MAX_PAYLOAD_MB: given ${MAX_PAYLOAD_MB}; accepted: not more than MAX_BUFFER_MB (${MAX_BUFFER_MB})`);
   }
   if (RETRY_MAX_MS !== undefined && RETRY_BASE_MS !== undefined && RETRY_MAX_MS < RETRY_BASE_MS) {
     more.push(`RETRY_MAX_MS: given ${RETRY_MAX_MS}; accepted: not less than RETRY_BASE_MS (${RETRY_BASE_MS})`);

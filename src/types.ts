@@ -73,6 +73,8 @@ export interface Notification {
   readonly webhookId: string | null;
   /** the JSON object without its token; begins with `{"type":` */
   readonly body: string;
+  /** why it is sent to nobody: it is dead for each endpoint that wants it */
+  readonly dead?: string;
 }
 
 /** One row of slackchat_bridge.webhooks. */

@@ -1,6 +1,7 @@
 import { errorMessage } from '../errors.js';
 import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
+import type { Allowance } from './allowance.js';
 
 /** What of a notification a delivery needs; the same whether it comes from the stream or from its row. */
 export interface Note {
@@ -28,6 +29,10 @@ export interface Delivery {
   nextAttemptAt: number | null;
   /** it has a row, or is about to have one */
   stored: boolean;
+  /** it is not sent; `lastError` says why */
+  readonly dead: boolean;
+  /** what it took of the allowance when it was brought back, in bytes */
+  readonly reserved: number | 'large';
   /** among those under way; the bag's own */
   place: number;
 }
@@ -40,9 +45,18 @@ export interface ParkedNote extends Note {
   readonly lastStatus: number | null;
   readonly lastError: string | null;
   readonly nextAttemptAt: number | null;
+  /** it does not wait to be sent */
+  readonly dead: boolean;
 }
 
-export type DueNote = ParkedNote & { readonly parkedAt: number };
+/** A row whose time has come. */
+export interface DueNote extends Omit<ParkedNote, 'body' | 'lastStatus' | 'lastError' | 'nextAttemptAt' | 'dead'> {
+  readonly parkedAt: number;
+  /** of the body */
+  readonly bytes: number;
+  /** null: there was no room for it */
+  readonly body: string | null;
+}
 
 export type ParkedOutcome =
   | { readonly kind: 'delivered' | 'dropped'; readonly notificationId: string; readonly lane: string }
@@ -64,7 +78,8 @@ export interface Except {
 /** slackchat_bridge.deliveries, as a backlog needs it. Its calls for one endpoint never overlap. */
 export interface Parking {
   park(webhookId: string, notes: readonly ParkedNote[]): Promise<void>;
-  due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean): Promise<readonly DueNote[]>;
+  /** @param maxBytes of their bodies together; those beyond it, and those larger than it, come without */
+  due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueNote[]>;
   /** @returns the lanes in which nothing waits any more */
   finish(webhookId: string, outcomes: readonly ParkedOutcome[]): Promise<readonly string[]>;
   /** Some of those that wait for longer than `ageMs` are given up. @returns how many */
@@ -94,9 +109,13 @@ export interface BacklogHost {
 /** Of so many deliveries the lanes are remembered one by one; beyond, all lanes count as parked. */
 const LANES_LIMIT = 1_000;
 const WRITE_BATCH = 500;
+/** Of their bodies in one statement, unless one alone is larger. */
+const WRITE_CHARACTERS = 2_000_000;
 const LOAD_LIMIT = 256;
 /** However the rows' times are, the database is not asked more often. */
 const PUMP_FLOOR_MS = 50;
+/** All that may be loaded is taken by other endpoints: it is tried again so much later. */
+const CROWDED_MS = 250;
 const EXPIRE_BATCHES = 20;
 
 /** What is parked of one endpoint: written in batches, brought back when due. */
@@ -105,6 +124,7 @@ export class Backlog {
   readonly #parking: Parking;
   readonly #host: BacklogHost;
   readonly #maxAgeMs: number;
+  readonly #allowance: Allowance;
   /** brought back and not finished, by notification id */
   readonly #loaded = new Map<string, Delivery>();
   #due: Delivery[] = [];
@@ -121,11 +141,12 @@ export class Backlog {
   #closed = false;
 
   /** @param lanes in which something is parked; null: too many to name */
-  constructor(webhookId: string, parking: Parking, host: BacklogHost, maxAgeMs: number, lanes: readonly string[] | null) {
+  constructor(webhookId: string, parking: Parking, host: BacklogHost, maxAgeMs: number, allowance: Allowance, lanes: readonly string[] | null) {
     this.#webhookId = webhookId;
     this.#parking = parking;
     this.#host = host;
     this.#maxAgeMs = maxAgeMs;
+    this.#allowance = allowance;
     this.#lanes = lanes === null ? null : new Set(lanes);
   }
 
@@ -142,7 +163,8 @@ export class Backlog {
   add(delivery: Delivery): void {
     delivery.stored = true;
     this.#outbox.push(delivery);
-    this.#lanes?.add(delivery.lane);
+    // Nothing waits behind one that is not sent.
+    if (!delivery.dead) this.#lanes?.add(delivery.lane);
     if (this.#lanes !== null && this.#lanes.size > LANES_LIMIT) this.#lanes = null;
     this.#kick();
   }
@@ -184,7 +206,7 @@ export class Backlog {
 
   /** The endpoint is gone: what was brought back is not sent any more. */
   forgetDue(): void {
-    for (const { note } of this.#due) this.#loaded.delete(note.notificationId);
+    for (const { note } of this.#due) this.#unload(note.notificationId);
     this.#due = [];
   }
 
@@ -210,6 +232,7 @@ export class Backlog {
     this.#outbox = [];
     this.#outcomes = [];
     await this.#writing;
+    for (const notificationId of this.#loaded.keys()) this.#unload(notificationId);
     return rest;
   }
 
@@ -242,23 +265,31 @@ export class Backlog {
   }
 
   async #writeOutbox(): Promise<void> {
-    const batch = this.#outbox.slice(0, WRITE_BATCH);
-    const rows = batch.map(({ note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt }) => ({
-      ...note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt,
+    const batch = this.#outbox.slice(0, this.#batchLength());
+    const rows = batch.map(({ note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead }) => ({
+      ...note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead,
     }));
     await this.#parking.park(this.#webhookId, rows);
     if (this.#closed) return;
     this.#outbox = this.#outbox.slice(batch.length);
     for (const delivery of batch) settle(delivery);
-    this.#host.onParked(batch.length);
+    const dead = batch.filter((delivery) => delivery.dead).length;
+    if (dead > 0) this.#host.onDead(dead);
+    if (dead < batch.length) this.#host.onParked(batch.length - dead);
     this.#pumpAt = 0;
+  }
+
+  #batchLength(): number {
+    let characters = 0;
+    const end = this.#outbox.findIndex(({ note }, index) => index === WRITE_BATCH || (index > 0 && (characters += note.body.length) > WRITE_CHARACTERS));
+    return end < 0 ? this.#outbox.length : end;
   }
 
   async #writeOutcomes(): Promise<void> {
     const batch = this.#outcomes.slice(0, WRITE_BATCH);
     const freed = await this.#parking.finish(this.#webhookId, batch);
     this.#outcomes = this.#outcomes.slice(batch.length);
-    for (const { notificationId } of batch) this.#loaded.delete(notificationId);
+    for (const { notificationId } of batch) this.#unload(notificationId);
     // What came for the lane meanwhile is about to be parked in it.
     const again = new Set(this.#outbox.map((delivery) => delivery.lane));
     for (const lane of freed) if (!again.has(lane)) this.#lanes?.delete(lane);
@@ -286,11 +317,15 @@ export class Backlog {
     }
     const wakes = this.#wakes;
     const probing = this.#host.probing();
-    const rows = await this.#parking.due(this.#webhookId, room, this.#except(), probing);
-    for (const row of rows) this.#load(row);
+    const more = await this.#bringBack(room, probing);
     if (this.#due.length > 0) this.#host.onDue();
     if (probing) await this.#expire();
-    if (rows.length >= room || this.#draining) return;
+    if (this.#draining) return;
+    if (more) {
+      // What was brought back asks for more when it is done.
+      if (this.#loaded.size === 0) this.#setTimer((this.#pumpAt = Date.now() + CROWDED_MS));
+      return;
+    }
     let next = await this.#parking.nextDueAt(this.#webhookId, this.#except());
     if (this.#lanes === null || next === null) {
       await this.#nameLanes(wakes);
@@ -300,6 +335,44 @@ export class Backlog {
     if (wakes !== this.#wakes) return;
     this.#pumpAt = Math.max(next ?? now + 60_000, Date.now() + PUMP_FLOOR_MS);
     this.#setTimer(this.#pumpAt);
+  }
+
+  /** @returns whether there is more than there was room for */
+  async #bringBack(room: number, probing: boolean): Promise<boolean> {
+    const reserved = this.#allowance.reserve();
+    if (reserved === 0) return true;
+    let used = 0;
+    try {
+      const rows = await this.#parking.due(this.#webhookId, room, this.#except(), probing, reserved);
+      for (const row of rows) if (row.body !== null) used += this.#load(row, row.body, row.body.length);
+      const large = rows.find(({ body, bytes }) => body === null && bytes > reserved);
+      if (large !== undefined) await this.#bringBackLarge(large, probing);
+      return rows.length >= room || rows.some(({ body }) => body === null);
+    } finally {
+      this.#allowance.giveBack(reserved - used);
+    }
+  }
+
+  /** One that is larger than what may be loaded otherwise. */
+  async #bringBackLarge({ notificationId, lane, attempts, bytes }: DueNote, probing: boolean): Promise<void> {
+    const { maxRow } = this.#allowance;
+    if (bytes > maxRow) {
+      const reason = `the payload is too large: ${bytes} bytes, and ${maxRow} can be brought back, half of MAX_BUFFER_MB or MAX_PAYLOAD_MB, whichever is more`;
+      this.#outcomes.push({ kind: 'dead', notificationId, lane, status: null, reason, attempts, nextAttemptAt: Date.now() });
+      this.#host.onDead(1);
+      return;
+    }
+    if (!this.#allowance.reserveLarge()) return;
+    let loaded = false;
+    try {
+      for (const row of await this.#parking.due(this.#webhookId, 1, this.#except(), probing, maxRow)) {
+        if (row.body === null) continue;
+        this.#load(row, row.body, 'large');
+        loaded = true;
+      }
+    } finally {
+      if (!loaded) this.#allowance.giveBackLarge();
+    }
   }
 
   /** Some of what has waited for too long is given up; a fault of it must not keep probes from being sent. */
@@ -323,16 +396,26 @@ export class Backlog {
     return { notificationIds: [...this.#loaded.keys()], lanes: [...lanes] };
   }
 
-  #load(row: DueNote): void {
-    const { notificationId, lsn, seq, channelId, body, lane, attempts, firstAttemptAt, parkedAt } = row;
+  /** @returns its length */
+  #load(row: DueNote, body: string, reserved: number | 'large'): number {
+    const { notificationId, lsn, seq, channelId, lane, attempts, firstAttemptAt, parkedAt } = row;
     const delivery: Delivery = {
       note: { notificationId, lsn, seq, channelId, body },
       lane, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
-      lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, place: 0,
+      lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, place: 0,
     };
     this.#loaded.set(notificationId, delivery);
     this.#lanes?.add(lane);
     this.#due.push(delivery);
+    return body.length;
+  }
+
+  #unload(notificationId: string): void {
+    const reserved = this.#loaded.get(notificationId)?.reserved;
+    if (reserved === undefined) return;
+    this.#loaded.delete(notificationId);
+    if (reserved === 'large') this.#allowance.giveBackLarge();
+    else this.#allowance.giveBack(reserved);
   }
 
   /** Little is left: from here on only its lanes go through the rows, the others are direct again. */

@@ -1,6 +1,7 @@
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
 import type { Parking } from './backlog.js';
+import { SHARED_FROM } from './body.js';
 import { Endpoint, type EndpointEvents, type EndpointOptions } from './endpoint.js';
 
 /**
@@ -14,8 +15,9 @@ const QUEUE_LIMIT = 2_000;
 /** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
 const STUCK_MS = 250;
 const SWEEP_MS = 250;
-/** A notification's own objects, beside its text. */
+/** A notification's own objects, beside its text; and those of one endpoint that has it to deliver. */
 const OVERHEAD_BYTES = 512;
+const DELIVERY_BYTES = 320;
 const LANES_LIMIT = 1_000;
 
 /** Fans notifications out to the endpoints that want them, and knows when all have them. */
@@ -71,33 +73,52 @@ export class Dispatcher {
   /**
    * @param release called once every endpoint that wants it has it, delivered or parked
    * @param only to these
+   * @param counted false: its text is bounded elsewhere, and keeps nothing else out
    */
-  deliver(notification: Notification, release: () => void, only: (webhook: Webhook) => boolean = () => true): void {
+  deliver(notification: Notification, release: () => void, only: (webhook: Webhook) => boolean = () => true, counted = true): void {
     const wanting = [...this.#endpoints.values()].filter((endpoint) => endpoint.listening && wants(endpoint.webhook, notification) && only(endpoint.webhook));
     let pending = wanting.length;
     if (pending === 0) {
       release();
       return;
     }
-    const bytes = notification.body.length + OVERHEAD_BYTES;
-    this.#bytes += bytes;
+    const bytes = counted ? footprint(notification.body) : OVERHEAD_BYTES;
+    this.#bytes += bytes + pending * DELIVERY_BYTES;
     const settled = (): void => {
       pending -= 1;
+      this.#bytes -= DELIVERY_BYTES;
       if (pending > 0) return;
       this.#bytes -= bytes;
       release();
       this.#wakeWaiters();
     };
-    const { id: notificationId, lsn, seq, channelId, body } = notification;
+    const { id: notificationId, lsn, seq, channelId, body, committedAt, dead } = notification;
     const note = { notificationId, lsn, seq, channelId, body };
-    for (const endpoint of wanting) endpoint.accept(note, laneOf(endpoint.webhook, notification), notification.committedAt, settled);
+    for (const endpoint of wanting) {
+      const lane = laneOf(endpoint.webhook, notification);
+      if (dead === undefined) endpoint.accept(note, lane, committedAt, settled);
+      else endpoint.refuse(note, lane, committedAt, settled, dead);
+    }
+  }
+
+  /** Counts what is kept for later as in memory. @returns to be called when it is delivered, or dropped */
+  keep(notification: Notification): () => void {
+    const bytes = footprint(notification.body);
+    this.#bytes += bytes;
+    return () => {
+      this.#bytes -= bytes;
+      this.#wakeWaiters();
+    };
+  }
+
+  /** Nothing more should be taken in before something has gone; see `room`. */
+  get overfull(): boolean {
+    return this.#bytes > this.#maxBytes;
   }
 
   /** Resolves when more may be taken in. */
   async room(signal: AbortSignal): Promise<void> {
     while (this.#full() && !signal.aborted) {
-      // Rather rows than memory: what waits for slow endpoints is parked.
-      if (this.#bytes > this.#maxBytes) for (const endpoint of this.#endpoints.values()) endpoint.relieve();
       await new Promise<void>((resolve) => {
         const done = (): void => {
           signal.removeEventListener('abort', done);
@@ -139,7 +160,7 @@ export class Dispatcher {
   }
 
   #full(): boolean {
-    if (this.#bytes > this.#maxBytes) return true;
+    if (this.overfull) return true;
     let busy = false;
     let idle = false;
     for (const endpoint of this.#endpoints.values()) {
@@ -156,7 +177,9 @@ export class Dispatcher {
     const othersWait = all.some((endpoint) => endpoint.active && endpoint.queued <= BUSY);
     for (const endpoint of all) {
       endpoint.sweep(now);
-      if (othersWait && endpoint.queued > QUEUE_LIMIT && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
+      // Rather rows than memory. What answers, if slowly, is parked when it has waited for long (`sweep`).
+      const inTheWay = this.overfull ? endpoint.queued > 0 : othersWait && endpoint.queued > QUEUE_LIMIT;
+      if (inTheWay && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
     }
     this.#wakeWaiters();
   }
@@ -167,6 +190,11 @@ export class Dispatcher {
     this.#waiters = [];
     for (const resolve of waiters) resolve();
   }
+}
+
+/** In memory, about: its text, of up to two bytes a character, and where endpoints share the bytes of it, these. */
+function footprint(body: string): number {
+  return body.length * (body.length < SHARED_FROM ? 2 : 5) + OVERHEAD_BYTES;
 }
 
 /** Whether this endpoint asked for such a notification. */

@@ -1,6 +1,8 @@
 import type { Outcome, Webhook } from '../types.js';
+import type { Allowance } from './allowance.js';
 import { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
+import { bodyOf } from './body.js';
 import { Backlog, settle, type BacklogHost, type Delivery, type Note, type Parking } from './backlog.js';
 import type { Egress } from './egress.js';
 import { Lanes } from './lanes.js';
@@ -23,6 +25,8 @@ export interface EndpointOptions {
   readonly timing: RetryTiming;
   readonly timeoutMs: number;
   readonly egress: Egress;
+  /** one for all endpoints */
+  readonly allowance: Allowance;
   readonly token: string;
   readonly userAgent: string;
 }
@@ -68,7 +72,7 @@ export class Endpoint {
       onDead: (count) => this.#events.dead(this.#webhook, count),
       onStoreFault: (reason) => this.#events.storeFault(this.#webhook, reason),
     };
-    this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, parkedLanes);
+    this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, options.allowance, parkedLanes);
     this.#equip(null);
     this.#backlog.wake(false);
   }
@@ -128,10 +132,7 @@ export class Endpoint {
 
   /** @param release called once it is delivered, parked, or wanted no more */
   accept(note: Note, lane: string, committedAt: number, release: () => void): void {
-    const delivery: Delivery = {
-      note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(),
-      attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, place: 0,
-    };
+    const delivery = fresh(note, lane, committedAt, release, null);
     if (this.#closed) {
       settle(delivery);
     } else if (this.#backlog.holds(lane)) {
@@ -140,6 +141,13 @@ export class Endpoint {
       this.#lanes.push(lane, delivery);
       this.#run();
     }
+  }
+
+  /** It is not to be sent: it stands among the dead, with the reason. Nothing waits for it. */
+  refuse(note: Note, lane: string, committedAt: number, release: () => void, reason: string): void {
+    const delivery = fresh(note, lane, committedAt, release, reason);
+    if (this.#closed) settle(delivery);
+    else this.#backlog.add(delivery);
   }
 
   /** The rows were changed by hand. What is in memory goes behind them. */
@@ -160,6 +168,8 @@ export class Endpoint {
       this.#parkUnderWay(delivery);
       this.#parkBehind(delivery.lane);
     }
+    // Others had taken all that may be under way together.
+    this.#run();
     for (const head of this.#lanes.heads()) {
       if (now - head.queuedAt < SLOW_MS) continue;
       this.#parkQueued();
@@ -243,7 +253,7 @@ export class Endpoint {
 
   #run(): void {
     if (!this.active) return;
-    while (this.#inFlight < this.#breaker.allowed(this.#webhook.maxInFlight, Date.now())) {
+    while (this.#inFlight < this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) && (this.#inFlight === 0 || this.#options.allowance.more)) {
       const delivery = this.#take();
       if (delivery === undefined) break;
       this.#send(delivery);
@@ -259,6 +269,7 @@ export class Endpoint {
 
   #send(delivery: Delivery): void {
     this.#inFlight += 1;
+    this.#options.allowance.depart(footprint(delivery.note));
     if (delivery.direct) this.#direct.add(delivery);
     const started = performance.now();
     const finished = ({ outcome }: { readonly outcome: Outcome }): void => this.#finished(delivery, outcome, performance.now() - started);
@@ -266,8 +277,8 @@ export class Endpoint {
       queueMicrotask(() => finished({ outcome: { kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null } }));
       return;
     }
-    const { notificationId, body: json } = delivery.note;
-    const body = withToken(json, this.#webhook.token ?? this.#options.token);
+    const { notificationId } = delivery.note;
+    const body = bodyOf(delivery.note, this.#webhook.token ?? this.#options.token);
     const timestamp = Math.floor(Date.now() / 1000);
     const headers: Record<string, string> = {
       'content-type': 'application/json',
@@ -275,12 +286,13 @@ export class Endpoint {
       'webhook-id': notificationId,
       'webhook-timestamp': String(timestamp),
     };
-    if (this.#signer !== null) headers['webhook-signature'] = this.#signer.sign(notificationId, timestamp, body);
+    if (this.#signer !== null) headers['webhook-signature'] = this.#signer.sign(notificationId, timestamp, ...body.parts);
     this.#client.send({ headers, body }, finished);
   }
 
   #finished(delivery: Delivery, outcome: Outcome, ms: number): void {
     this.#inFlight -= 1;
+    this.#options.allowance.arrive(footprint(delivery.note));
     if (delivery.direct) {
       this.#direct.delete(delivery);
       this.#lanes.ended(delivery.lane);
@@ -364,7 +376,15 @@ export class Endpoint {
   }
 }
 
-/** The token goes first, as in the application's own requests. */
-export function withToken(body: string, token: string): Buffer {
-  return Buffer.from(`{"token":${JSON.stringify(token)},${body.slice(1)}`);
+/** @param dead why it is not sent */
+function fresh(note: Note, lane: string, committedAt: number, release: () => void, dead: string | null): Delivery {
+  return {
+    note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(),
+    attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, place: 0,
+  };
+}
+
+/** In memory while it is under way, about: its text, of up to two bytes a character, and the bytes of it. */
+function footprint({ body }: Note): number {
+  return body.length * 3;
 }

@@ -15,10 +15,12 @@ interface Late {
  * ordered by channel, goes behind them. Nothing else waits.
  */
 export class LateRequests {
-  readonly #dispatcher: Pick<Dispatcher, 'deliver'>;
+  readonly #dispatcher: Pick<Dispatcher, 'deliver' | 'keep'>;
   #channels = new Map<string, Waiting[]>();
+  /** of what is kept, to be called when it is not any more */
+  readonly #kept = new Set<() => void>();
 
-  constructor(dispatcher: Pick<Dispatcher, 'deliver'>) {
+  constructor(dispatcher: Pick<Dispatcher, 'deliver' | 'keep'>) {
     this.#dispatcher = dispatcher;
   }
 
@@ -35,7 +37,7 @@ export class LateRequests {
       return;
     }
     if (notification.messageId === null) {
-      waiting.push({ kind: 'ready', go: () => this.#dispatcher.deliver(notification, release) });
+      this.#queue(waiting, notification, () => this.#dispatcher.deliver(notification, release));
       return;
     }
     let pending = 2;
@@ -44,18 +46,50 @@ export class LateRequests {
       if (pending === 0) release();
     };
     this.#dispatcher.deliver(notification, settled, (webhook) => webhook.ordering === 'message');
-    waiting.push({ kind: 'ready', go: () => this.#dispatcher.deliver(notification, settled, (webhook) => webhook.ordering === 'channel') });
+    this.#queue(waiting, notification, () => this.#dispatcher.deliver(notification, settled, (webhook) => webhook.ordering === 'channel'));
   }
 
-  request(channelId: string, made: Promise<Notification | null>, release: () => void): void {
+  /** @param about as `made`, without what takes its time */
+  request(about: Notification, made: Promise<Notification | null>, release: () => void): void {
+    const { channelId } = about;
+    const drop = this.#keep(about);
+    const late: Late = {
+      made,
+      release() {
+        drop();
+        release();
+      },
+    };
     const waiting = this.#channels.get(channelId);
-    if (waiting === undefined) this.#begin(channelId, [], { made, release });
-    else waiting.push({ kind: 'late', made, release });
+    if (waiting === undefined) this.#begin(channelId, [], late);
+    else waiting.push({ kind: 'late', ...late });
   }
 
   /** Another history begins: what waits comes again with it. */
   reset(): void {
+    for (const drop of this.#kept) drop();
     this.#channels = new Map();
+  }
+
+  #queue(waiting: Waiting[], notification: Notification, deliver: () => void): void {
+    const drop = this.#keep(notification);
+    waiting.push({
+      kind: 'ready',
+      go() {
+        deliver();
+        drop();
+      },
+    });
+  }
+
+  /** It counts as in memory, so that it is bounded with everything else. @returns to be called when it does not any more */
+  #keep(notification: Notification): () => void {
+    const release = this.#dispatcher.keep(notification);
+    const drop = (): void => {
+      if (this.#kept.delete(drop)) release();
+    };
+    this.#kept.add(drop);
+    return drop;
   }
 
   #begin(channelId: string, waiting: Waiting[], { made, release }: Late): void {
@@ -64,7 +98,8 @@ export class LateRequests {
       (notification) => {
         if (this.#channels.get(channelId) !== waiting) return;
         if (notification === null) release();
-        else this.#dispatcher.deliver(notification, release);
+        // One of them at a time is made and not yet delivered or parked.
+        else this.#dispatcher.deliver(notification, release, () => true, false);
         this.#next(channelId, waiting);
       },
       () => undefined,

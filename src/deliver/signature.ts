@@ -15,8 +15,14 @@ export class Signer {
   }
 
   /** @param timestamp seconds since 1970 */
-  sign(id: string, timestamp: number, body: Buffer): string {
+  sign(id: string, timestamp: number, ...body: readonly Buffer[]): string {
     const head = `${id}.${timestamp}.`;
-    return this.#keys.map((key) => `v1,${createHmac('sha256', key).update(head).update(body).digest('base64')}`).join(' ');
+    return this.#keys
+      .map((key) => {
+        const hmac = createHmac('sha256', key).update(head);
+        for (const part of body) hmac.update(part);
+        return `v1,${hmac.digest('base64')}`;
+      })
+      .join(' ');
   }
 }

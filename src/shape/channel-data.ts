@@ -4,6 +4,7 @@ import type { Row } from '../types.js';
 import { channelFrame, channelUser, type ChannelFrame } from './channel.js';
 import type { Children } from './coalesce.js';
 import type { Directory } from './directory.js';
+import type { ChannelJson } from './payload.js';
 import { renderMarkdown } from './render/markdown.js';
 
 export interface ChannelVisit {
@@ -49,27 +50,31 @@ export class ChannelData {
   cancel(): void {
     this.#cancelled.abort();
     this.#cancelled = new AbortController();
+    this.#last = Promise.resolve();
   }
 
   /**
-   * The channel as the text of a JSON string, with its quotes; 'null' where it cannot be had: it is
-   * gone, or too large. A fault of the database is tried again until it is mended.
-   * @returns null when it was cancelled
+   * The channel as the text of a JSON string, with its quotes; 'null' where it is gone. A fault of the
+   * database is tried again until it is mended.
+   * @returns `made`: null when it was cancelled; `done`: to be called when what was made is no longer in memory, the next is not begun before
    */
-  make(channelId: string): Promise<string | null> {
+  make(channelId: string): { readonly made: Promise<ChannelJson | null>; readonly done: () => void } {
     const { signal } = this.#cancelled;
     const made = this.#last.then(() => this.#persist(channelId, signal));
-    this.#last = made.catch(() => undefined);
-    return made;
+    let done: () => void = () => undefined;
+    this.#last = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    return { made, done };
   }
 
-  async #persist(channelId: string, signal: AbortSignal): Promise<string | null> {
+  async #persist(channelId: string, signal: AbortSignal): Promise<ChannelJson | null> {
     for (let pause = 100; !signal.aborted; pause = Math.min(pause * 2, 5_000)) {
       try {
         return await this.#serialize(channelId, signal);
       } catch (error) {
         if (signal.aborted) return null;
-        if (error instanceof TooLarge) return this.#tooLarge(channelId);
+        if (error instanceof TooLarge) return this.#tooLarge();
         this.#options.onFault(channelId, errorMessage(error), pause);
         await delay(pause, signal);
       }
@@ -77,7 +82,7 @@ export class ChannelData {
     return null;
   }
 
-  async #serialize(channelId: string, signal: AbortSignal): Promise<string> {
+  async #serialize(channelId: string, signal: AbortSignal): Promise<ChannelJson> {
     const { maxBytes, mediaUrl, serialize, onLeftOut } = this.#options;
     const directory = this.#directory;
     await directory.ensureChannels([channelId]);
@@ -104,19 +109,18 @@ export class ChannelData {
         pieces.push(piece);
       },
     });
-    if (result === 'large') return this.#tooLarge(channelId);
+    if (result === 'large') return this.#tooLarge();
     if (result === 'missing' || frame === null) {
       onLeftOut(channelId, 'the channel is not in the database any more');
-      return 'null';
+      return { json: 'null' };
     }
     const { head, tail }: ChannelFrame = frame;
     const named = `{${Array.from(users, ([apiId, user]) => `${JSON.stringify(apiId)}:${user}`).join(',')}}`;
-    return `"${escaped(`${head}${named},"messages":[`)}${pieces.join(',')}${escaped(`]${tail}`)}"`;
+    return { json: `"${escaped(`${head}${named},"messages":[`)}${pieces.join(',')}${escaped(`]${tail}`)}"` };
   }
 
-  #tooLarge(channelId: string): string {
-    this.#options.onLeftOut(channelId, `it is larger than ${this.#options.maxBytes} bytes, half of MAX_BUFFER_MB`);
-    return 'null';
+  #tooLarge(): ChannelJson {
+    return { tooLarge: `channel_data is too large: more than ${this.#options.maxBytes} bytes, half of MAX_BUFFER_MB or MAX_PAYLOAD_MB, whichever is more` };
   }
 }
 

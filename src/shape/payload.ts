@@ -4,6 +4,12 @@ import type { Notification, UpdateType } from '../types.js';
 
 export type ChannelIdFormat = 'uuid' | 'hex';
 
+export interface PayloadOptions {
+  readonly channelIdFormat: ChannelIdFormat;
+  /** what a message's payload may have: MAX_PAYLOAD_MB, in bytes */
+  readonly maxPayloadBytes: number;
+}
+
 /** What all notifications of one transaction share. */
 export interface Origin {
   /** the cluster's system identifier */
@@ -23,7 +29,7 @@ export function notificationId(origin: Origin, place: string): string {
 export function messageNotification(
   origin: Origin,
   seq: number,
-  format: ChannelIdFormat,
+  { channelIdFormat, maxPayloadBytes }: PayloadOptions,
   about: {
     readonly channelId: string;
     readonly chatType: string | null;
@@ -44,9 +50,7 @@ export function messageNotification(
     chatType,
     updateType,
     webhookId: null,
-    body:
-      `{"type":"update_notification","channel":${JSON.stringify(spell(channelId, format))},"chat_type":${JSON.stringify(chatType)},` +
-      `"update_type":"${updateType}","message":${message}}`,
+    ...within(maxPayloadBytes, `{"type":"update_notification","channel":${JSON.stringify(spell(channelId, channelIdFormat))},"chat_type":${JSON.stringify(chatType)},"update_type":"${updateType}"`, `,"message":${message}}`),
   };
 }
 
@@ -54,7 +58,7 @@ export function messageNotification(
 export function channelNotification(
   origin: Origin,
   seq: number,
-  format: ChannelIdFormat,
+  channelIdFormat: ChannelIdFormat,
   about: { readonly channelId: string; readonly chatType: string | null; readonly webhookId: string | null },
 ): Notification {
   const { channelId, chatType, webhookId } = about;
@@ -68,17 +72,17 @@ export function channelNotification(
     chatType,
     updateType: null,
     webhookId,
-    body: JSON.stringify({ type: 'update_notification', channel: spell(channelId, format), chat_type: chatType }),
+    body: JSON.stringify({ type: 'update_notification', channel: spell(channelId, channelIdFormat), chat_type: chatType }),
   };
 }
 
 export type ChannelRequest = 'republish_request' | 'unpublish_request';
 
-/**
- * The whole channel, asked for by a person.
- * @param channelData JSON text: a string, or null
- */
-export function requestNotification(origin: Origin, seq: number, type: ChannelRequest, about: { readonly channelId: string; readonly chatType: string | null }, channelData: string): Notification {
+/** `channel_data`: the JSON text of a string, or of null; or why there is none. */
+export type ChannelJson = { readonly json: string } | { readonly tooLarge: string };
+
+/** The whole channel, asked for by a person. */
+export function requestNotification(origin: Origin, seq: number, type: ChannelRequest, about: { readonly channelId: string; readonly chatType: string | null }, data: ChannelJson): Notification {
   const { channelId, chatType } = about;
   return {
     id: notificationId(origin, `${seq}-${headerSafe(channelId)}`),
@@ -91,8 +95,24 @@ export function requestNotification(origin: Origin, seq: number, type: ChannelRe
     updateType: null,
     webhookId: null,
     // With hyphens, whatever CHANNEL_ID_FORMAT says: the application spells it so here.
-    body: `{"type":"${type}","channel":${JSON.stringify(channelId)},"channel_data":${channelData},"chat_type":${JSON.stringify(chatType)}}`,
+    ...requestBody(`{"type":"${type}","channel":${JSON.stringify(channelId)}`, `,"chat_type":${JSON.stringify(chatType)}}`, data),
   };
+}
+
+function requestBody(head: string, tail: string, data: ChannelJson): Pick<Notification, 'body' | 'dead'> {
+  return 'tooLarge' in data ? { body: head + tail, dead: data.tooLarge } : { body: `${head},"channel_data":${data.json}${tail}` };
+}
+
+/**
+ * What is too large to be sent is kept without what makes it so: it would be in memory and in the
+ * database once more for every endpoint. Sent by hand after all, it tells that there is something to fetch.
+ */
+function within(maxBytes: number, head: string, rest: string): Pick<Notification, 'body' | 'dead'> {
+  const body = head + rest;
+  // Three bytes for one character at the most: nearly all are known to fit without being counted.
+  if (body.length * 3 <= maxBytes) return { body };
+  const bytes = Buffer.byteLength(body);
+  return bytes <= maxBytes ? { body } : { body: `${head}}`, dead: `the payload is too large: ${bytes} bytes, and MAX_PAYLOAD_MB allows ${maxBytes}` };
 }
 
 /** Other schemas' keys can be any text, and the id goes into a header. */

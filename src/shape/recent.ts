@@ -11,7 +11,7 @@ export class Recent {
   #old = new Map<string, Row>();
   #characters = 0;
 
-  /** @param characters of text that are kept, about; more than half of them always */
+  /** @param characters of text that are kept, about; more than half of them always, but never a row that alone has more than half */
   constructor(characters: number) {
     this.#limit = characters / 2;
   }
@@ -21,6 +21,7 @@ export class Recent {
   }
 
   put(messageId: string, row: Row): void {
+    if (size(row) > this.#limit) return;
     this.#characters += size(row) - size(this.#young.get(messageId));
     this.#young.set(messageId, row);
     if (this.#characters < this.#limit) return;

@@ -9,6 +9,9 @@ export interface Held<E> {
   readonly dueAt: number;
 }
 
+/** So many changes wait at the most; what comes beyond goes out at once, and again with the application's UPDATE. */
+const LIMIT = 10_000;
+
 /**
  * The application commits a child first and the message with its renewed `serialized` a moment later.
  * Pure: the clock is passed in, milliseconds.
@@ -18,12 +21,14 @@ export class Settling<E> {
   /** in which order they came, for those that are due at once */
   readonly #order = new WeakMap<Held<E>, number>();
   #count = 0;
+  #size = 0;
 
-  get size(): number {
-    return this.#held.size;
+  get full(): boolean {
+    return this.#size >= LIMIT;
   }
 
   hold(held: Held<E>): void {
+    this.#size += 1;
     this.#order.set(held, this.#count++);
     const list = this.#held.get(held.effect.messageId);
     if (list === undefined) this.#held.set(held.effect.messageId, [held]);
@@ -34,25 +39,29 @@ export class Settling<E> {
   take(messageId: string): readonly Held<E>[] {
     const list = this.#held.get(messageId) ?? [];
     this.#held.delete(messageId);
+    this.#size -= list.length;
     return list;
   }
 
-  /** The messages of which something has waited long enough. */
-  dueMessages(now: number): readonly string[] {
-    return [...this.#held].filter(([, list]) => list.some((held) => held.dueAt <= now)).map(([messageId]) => messageId);
+  /** What has waited long enough, oldest first; it goes on waiting until `release`. */
+  due(now: number, limit: number): readonly Held<E>[] {
+    const due: Held<E>[] = [];
+    for (const list of this.#held.values()) for (const held of list) if (held.dueAt <= now) due.push(held);
+    due.sort((a, b) => a.dueAt - b.dueAt || (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
+    return due.slice(0, limit);
   }
 
-  /** Removes and returns what has waited long enough, oldest first. */
-  due(now: number): readonly Held<E>[] {
-    const due: Held<E>[] = [];
-    for (const [messageId, list] of this.#held) {
-      const rest = list.filter((held) => held.dueAt > now);
-      if (rest.length === list.length) continue;
-      due.push(...list.filter((held) => held.dueAt <= now));
-      if (rest.length === 0) this.#held.delete(messageId);
-      else this.#held.set(messageId, rest);
-    }
-    return due.sort((a, b) => a.dueAt - b.dueAt || (this.#order.get(a) ?? 0) - (this.#order.get(b) ?? 0));
+  /** Removes these. @returns those that still waited */
+  release(due: readonly Held<E>[]): readonly Held<E>[] {
+    return due.filter((held) => {
+      const list = this.#held.get(held.effect.messageId);
+      const index = list?.indexOf(held) ?? -1;
+      if (list === undefined || index < 0) return false;
+      list.splice(index, 1);
+      this.#size -= 1;
+      if (list.length === 0) this.#held.delete(held.effect.messageId);
+      return true;
+    });
   }
 
   /** When the next one is due; null when nothing waits. */
@@ -66,6 +75,7 @@ export class Settling<E> {
   }
 
   clear(): void {
+    this.#size = 0;
     this.#held.clear();
   }
 }

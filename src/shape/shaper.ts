@@ -3,9 +3,9 @@ import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect }
 import type { Directory } from './directory.js';
 import { channelRequests } from './channel-requests.js';
 import { serializeMessage } from './message.js';
-import { channelNotification, messageNotification, requestNotification, type ChannelIdFormat, type ChannelRequest, type Origin } from './payload.js';
+import { channelNotification, messageNotification, requestNotification, type ChannelJson, type ChannelRequest, type Origin, type PayloadOptions } from './payload.js';
 import { Recent } from './recent.js';
-import { Settling } from './settling.js';
+import { Settling, type Held } from './settling.js';
 
 /** A message and its children in one snapshot. */
 export interface StoredMessage {
@@ -16,6 +16,8 @@ export interface StoredMessage {
 
 /** So many effects are read and told at a time: of a very large transaction never all at once. */
 const SLICE = 1_000;
+/** So many channels, where all of them are announced. */
+const CHANNELS = 1_000;
 /** So many characters of text are kept of messages told of late. */
 const RECENT_CHARACTERS = 2_000_000;
 
@@ -28,21 +30,21 @@ const NOTHING_READ: Snapshot = new Map();
 export interface ShapeSource {
   /** The messages with their children, read in one snapshot. */
   read(messageIds: readonly string[]): Promise<Snapshot>;
-  channelIds(): Promise<readonly string[]>;
+  /** In the order of their ids, those after this one; null: from the first. */
+  channelIds(after: string | null, limit: number): Promise<readonly string[]>;
 }
 
 /** `entry`: the ledger's entry that the output belongs to; a held one is let go by 'release'. */
 export type Output<E> =
   | { readonly kind: 'notify'; readonly entry: E; readonly notification: Notification }
-  /** a notification that needs the whole channel, as JSON text */
-  | { readonly kind: 'request'; readonly entry: E; readonly channelId: string; readonly notification: (channelData: string) => Notification }
+  /** a notification that needs the whole channel */
+  | { readonly kind: 'request'; readonly entry: E; readonly channelId: string; readonly notification: (channelData: ChannelJson) => Notification }
   | { readonly kind: 'control'; readonly entry: E; readonly request: Readonly<Record<string, unknown>> }
   | { readonly kind: 'hold'; readonly entry: E }
   | { readonly kind: 'release'; readonly entry: E };
 
-export interface ShapeOptions {
+export interface ShapeOptions extends PayloadOptions {
   readonly settleMs: number;
-  readonly channelIdFormat: ChannelIdFormat;
   /** changes of channels are requests (CHANNEL_REQUESTS=auto) */
   readonly channelRequests: boolean;
   /** something that a person should know about: said once per kind by the caller */
@@ -61,6 +63,8 @@ interface Work<E> {
 export interface Shaping<E> {
   readonly work: readonly Work<E>[];
   at: number;
+  /** of an announcement of all channels that is under way: the last that was announced */
+  channel: string | null;
   done: boolean;
 }
 
@@ -98,7 +102,7 @@ export class Shaper<E> {
       for (const effect of this.#effects(transaction)) work.push({ entry, origin, whole, effect });
       this.#directory.apply(transaction);
     }
-    return { work, at: 0, done: false };
+    return { work, at: 0, channel: null, done: false };
   }
 
   /**
@@ -107,34 +111,48 @@ export class Shaper<E> {
    * May be called again when a read failed: it changes nothing before its reads are done.
    */
   async shape(shaping: Shaping<E>, now: number): Promise<readonly Output<E>[]> {
-    const end = Math.min(shaping.at + SLICE, shaping.work.length);
-    const work = end - shaping.at === shaping.work.length ? shaping.work : shaping.work.slice(shaping.at, end);
+    const next = shaping.work[shaping.at];
+    if (next !== undefined && asksForEveryChannel(next.effect)) return this.#everyChannel(shaping, next);
+    const work = sliceOf(shaping);
+    const end = shaping.at + work.length;
     const last = end === shaping.work.length;
+    const due = last ? this.#settling.due(now, SLICE) : [];
 
     // All reads come first: a fault in one of them leaves everything as it was.
-    const snapshot = await this.#read(work, last ? this.#settling.dueMessages(now) : []);
-    const channelIds = work.some(({ effect }) => asksForEveryChannel(effect)) ? await this.#source.channelIds() : [];
-    await this.#ensureNames(work, snapshot, channelIds);
+    const snapshot = await this.#read(work, due);
+    await this.#ensureNames(work, snapshot);
 
     const outputs: Output<E>[] = [];
     for (const item of work) {
-      const { effect } = item;
-      if (effect.kind === 'message') this.#message(item, effect, snapshot, now, outputs);
-      else if (effect.kind === 'truncate') this.#channels(item, effect.place, channelIds, null, outputs);
-      else this.#control(item, effect, channelIds, outputs);
+      if (item.effect.kind === 'message') this.#message(item, item.effect, snapshot, now, outputs);
+      else if (item.effect.kind === 'control') this.#control(item, item.effect, outputs);
     }
     shaping.at = end;
-    shaping.done = last;
-    for (const held of last ? this.#settling.due(now) : []) {
+    for (const held of this.#settling.release(due)) {
       this.#changed(held.entry, held.origin, held.effect, snapshot, outputs);
       outputs.push({ kind: 'release', entry: held.entry });
     }
+    const dueAt = this.#settling.nextDueAt();
+    shaping.done = last && (dueAt === null || dueAt > now);
+    return outputs;
+  }
+
+  /** Some of all channels at a time. */
+  async #everyChannel(shaping: Shaping<E>, item: Work<E>): Promise<readonly Output<E>[]> {
+    const channelIds = await this.#source.channelIds(shaping.channel, CHANNELS);
+    await this.#directory.ensureChannels(channelIds);
+    const webhookId = item.effect.kind === 'control' ? String(item.effect.request['resync']) : '*';
+    const outputs: Output<E>[] = [];
+    this.#channels(item, item.effect.place, channelIds, webhookId === '*' ? null : webhookId, outputs);
+    const whole = channelIds.length < CHANNELS;
+    shaping.channel = whole ? null : (channelIds.at(-1) ?? null);
+    if (whole) shaping.at += 1;
     return outputs;
   }
 
   /** Messages of a channel as notifications show them. */
   async serialize(messages: readonly { readonly row: Row; readonly children: Children }[]): Promise<readonly string[]> {
-    await this.#ensureNames([], new Map(messages.map(({ row, children }, index) => [String(index), { row, children, maintained: false }])), []);
+    await this.#ensureNames([], new Map(messages.map(({ row, children }, index) => [String(index), { row, children, maintained: false }])));
     return messages.map(({ row, children }) => this.#serialize(row, children, row['channel_id'] ?? ''));
   }
 
@@ -144,8 +162,8 @@ export class Shaper<E> {
     return requests.length === 0 ? effects : [...effects, ...requests].toSorted((a, b) => a.place - b.place);
   }
 
-  #read(work: readonly Work<E>[], dueIds: readonly string[]): Promise<Snapshot> {
-    const ids = new Set(dueIds);
+  #read(work: readonly Work<E>[], due: readonly Held<E>[]): Promise<Snapshot> {
+    const ids = new Set(due.map(({ effect }) => effect.messageId));
     for (const { whole, effect } of work) {
       if (effect.kind !== 'message' || effect.net === 'deleted') continue;
       // All children of a new message are in its own transaction, unless that came in parts.
@@ -154,8 +172,8 @@ export class Shaper<E> {
     return ids.size === 0 ? Promise.resolve(NOTHING_READ) : this.#source.read([...ids]);
   }
 
-  async #ensureNames(work: readonly Work<E>[], snapshot: Snapshot, channelIds: readonly string[]): Promise<void> {
-    const channels = new Set(channelIds);
+  async #ensureNames(work: readonly Work<E>[], snapshot: Snapshot): Promise<void> {
+    const channels = new Set<string>();
     const users = new Set<string>();
     const args = new Set<string>();
     const add = (set: Set<string>, id: string | null | undefined): void => {
@@ -211,7 +229,7 @@ export class Shaper<E> {
       }
       case 'changed': {
         const maintained = snapshot.get(effect.messageId)?.maintained === true;
-        if (effect.row === null && maintained && this.#options.settleMs > 0) {
+        if (effect.row === null && maintained && this.#options.settleMs > 0 && !this.#settling.full) {
           this.#settling.hold({ entry, origin, effect, dueAt: now + this.#options.settleMs });
           outputs.push({ kind: 'hold', entry });
           return;
@@ -263,7 +281,7 @@ export class Shaper<E> {
     if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
     const message = this.#serialize(row, children, channelId);
     const about = { channelId, chatType, messageId, updateType, message };
-    outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options.channelIdFormat, about) });
+    outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options, about) });
   }
 
   #serialize(row: Row, children: Children, channelId: string): string {
@@ -282,22 +300,27 @@ export class Shaper<E> {
     }
   }
 
-  #control(item: Work<E>, effect: ControlEffect, channelIds: readonly string[], outputs: Output<E>[]): void {
+  #control(item: Work<E>, effect: ControlEffect, outputs: Output<E>[]): void {
     const wanted = requested(effect.request);
     if (wanted?.type === 'update_notification') {
       this.#channels(item, effect.place, [wanted.channelId], null, outputs);
     } else if (wanted !== null) {
       const { type, channelId } = wanted;
       const about = { channelId, chatType: this.#directory.chatType(channelId) };
-      const notification = (channelData: string): Notification => requestNotification(item.origin, effect.place * 2, type, about, channelData);
+      const notification = (channelData: ChannelJson): Notification => requestNotification(item.origin, effect.place * 2, type, about, channelData);
       outputs.push({ kind: 'request', entry: item.entry, channelId, notification });
-    } else if (asksForEveryChannel(effect)) {
-      const webhookId = String(effect.request['resync']);
-      this.#channels(item, effect.place, channelIds, webhookId === '*' ? null : webhookId, outputs);
     } else {
       outputs.push({ kind: 'control', entry: item.entry, request: effect.request });
     }
   }
+}
+
+/** What comes next, up to an announcement of all channels, which has slices of its own. */
+function sliceOf<E>({ work, at }: Shaping<E>): readonly Work<E>[] {
+  if (at === 0 && work.length <= SLICE && !work.some(({ effect }) => asksForEveryChannel(effect))) return work;
+  const slice = work.slice(at, at + SLICE);
+  const end = slice.findIndex(({ effect }) => asksForEveryChannel(effect));
+  return end < 0 ? slice : slice.slice(0, end);
 }
 
 type ControlEffect = Extract<Effect, { kind: 'control' }>;

@@ -16,10 +16,23 @@ export interface ParkedDelivery {
   readonly lastError: string | null;
   /** null: as soon as its lane allows */
   readonly nextAttemptAt: number | null;
+  /** it does not wait to be sent; `lastError` says why */
+  readonly dead: boolean;
 }
 
 /** A parked delivery that is due: the head of its lane. */
-export interface DueDelivery extends ParkedDelivery {
+export interface DueDelivery {
+  readonly notificationId: string;
+  readonly lane: string;
+  readonly lsn: Lsn;
+  readonly seq: number;
+  readonly channelId: string;
+  /** of the body */
+  readonly bytes: number;
+  /** null: there was no room for it */
+  readonly body: string | null;
+  readonly attempts: number;
+  readonly firstAttemptAt: number | null;
   readonly parkedAt: number;
 }
 
@@ -53,7 +66,8 @@ interface DueRow {
   readonly commit_lsn: string;
   readonly seq: string;
   readonly channel_id: string;
-  readonly body: string;
+  readonly bytes: string;
+  readonly body: string | null;
   readonly attempts: string;
   readonly first_attempt_age: string | null;
   readonly parked_age: string;
@@ -101,12 +115,12 @@ export class ParkedStore {
         name: 'park',
         text: `
           INSERT INTO slackchat_bridge.deliveries
-                 (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at)
-          SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, p.attempts,
+                 (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, status, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at)
+          SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, CASE WHEN p.dead THEN 'dead' ELSE 'waiting' END, p.attempts,
                  now() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
                  now() + p.next_attempt * interval '1 ms'
-            FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[])
-              AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt)
+            FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[])
+              AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt, dead)
            WHERE EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = $1::bigint)
               ON CONFLICT (webhook_id, notification_id) DO NOTHING`,
         values: [
@@ -122,6 +136,7 @@ export class ParkedStore {
           deliveries.map((d) => d.lastStatus),
           deliveries.map((d) => d.lastError),
           deliveries.map((d) => fromNow(d.nextAttemptAt)),
+          deliveries.map((d) => d.dead),
         ],
       });
       if ((parked.rowCount ?? 0) < deliveries.length) {
@@ -140,22 +155,26 @@ export class ParkedStore {
   /**
    * Heads of lanes whose time has come, without those excepted; none when another instance leads.
    * @param leastTriedFirst so that one bad delivery is not the only probe of an endpoint that fails
+   * @param maxBytes of their bodies together; those beyond it, and those larger than it, come without
    */
-  async due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean): Promise<readonly DueDelivery[]> {
+  async due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueDelivery[]> {
     const { from, to } = this.#repeating();
+    const order = leastTriedFirst ? 'attempts, next_attempt_at' : 'next_attempt_at';
     const result = await this.#pool.query<DueRow>({
       name: leastTriedFirst ? 'due_least_tried' : 'due',
       text: `
-        SELECT * FROM (
-          SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, d.attempts, d.next_attempt_at,
+        SELECT notification_id, lane, commit_lsn, seq, channel_id, attempts, first_attempt_age, parked_age, bytes,
+               CASE WHEN bytes <= $9 AND sum(bytes) FILTER (WHERE bytes <= $9) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) <= $9 THEN body END AS body
+          FROM (
+          SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, octet_length(d.body)::bigint AS bytes, d.attempts, d.next_attempt_at,
                  extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age
             FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
            WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now()
              AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4) AND NOT (d.commit_lsn >= $5::pg_lsn AND d.commit_lsn < $6::pg_lsn)
              AND EXISTS (SELECT FROM slackchat_bridge.meta m WHERE m.key = $7 AND m.value = $8)
            ORDER BY d.next_attempt_at LIMIT ${leastTriedFirst ? '1000' : '$2'}) head
-         ORDER BY ${leastTriedFirst ? 'attempts, ' : ''}next_attempt_at LIMIT $2`,
-      values: [webhookId, limit, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), this.#term.key, this.#term.value],
+         ORDER BY ${order} LIMIT $2`,
+      values: [webhookId, limit, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), this.#term.key, this.#term.value, maxBytes],
     });
     return result.rows.map((row) => ({
       notificationId: row.notification_id,
@@ -163,12 +182,10 @@ export class ParkedStore {
       lsn: parseLsn(row.commit_lsn),
       seq: Number(row.seq),
       channelId: row.channel_id,
+      bytes: Number(row.bytes),
       body: row.body,
       attempts: Number(row.attempts),
       firstAttemptAt: row.first_attempt_age === null ? null : Date.now() - Number(row.first_attempt_age),
-      lastStatus: null,
-      lastError: null,
-      nextAttemptAt: null,
       parkedAt: Date.now() - Number(row.parked_age),
     }));
   }

@@ -90,11 +90,15 @@ export class Source {
     return result.rows;
   }
 
-  async channelIds(): Promise<readonly string[]> {
+  /** In the order of their ids, those after this one; null: from the first. */
+  async channelIds(after: string | null, limit: number): Promise<readonly string[]> {
     const table = this.#table('channel');
     if (table === undefined) return [];
     const id = quoteIdent(table.columns['id'] ?? 'id');
-    const result = await this.#pool.query<{ id: string }>(`SELECT ${id}::text AS id FROM ${qualifiedName(table)} ORDER BY ${id}`);
+    const result = await this.#pool.query<{ id: string }>(
+      `SELECT ${id}::text AS id FROM ${qualifiedName(table)} WHERE $1::text IS NULL OR ${id} > $1::text::${this.#keyType('channel')} ORDER BY ${id} LIMIT $2`,
+      [after, limit],
+    );
     return result.rows.map((row) => row.id);
   }
 

@@ -254,7 +254,7 @@ test('a dead delivery that comes again from the stream does not leave what follo
   await term.take();
   const store = new ParkedStore(db.pool, term, () => ({ from: 0n, to: 0n }));
   const row = (notificationId: string, lsn: bigint): ParkedDelivery => ({
-    notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body: '{}', attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null,
+    notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body: '{}', attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, dead: false,
   });
   await store.park('1', [row('n1', 1n)]);
   await store.finish('1', [{ kind: 'dead', notificationId: 'n1', lane: 'l', status: 500, reason: 'x', attempts: 1, nextAttemptAt: 0 }]);

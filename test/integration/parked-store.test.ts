@@ -35,11 +35,11 @@ function instance({ pool }: Pick<TestDatabase, 'pool'>, slot = 'slot'): Instance
 }
 
 function row(notificationId: string, lsn: bigint, body = '{}'): ParkedDelivery {
-  return { notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null };
+  return { notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, dead: false };
 }
 
 async function due({ parked }: Instance): Promise<readonly string[]> {
-  return (await parked.due('1', 10, NOTHING, false)).map(({ notificationId }) => notificationId);
+  return (await parked.due('1', 10, NOTHING, false, 1e6)).map(({ notificationId }) => notificationId);
 }
 
 test('an instance whose time is over writes nothing and brings nothing back', async () => {
@@ -135,4 +135,20 @@ test('of commits that the stream brings once more nothing is due before it has b
   expect(await due(one)).toEqual(['n15']);
   one.repeating = { from: 0n, to: 0n };
   expect([...(await due(one))].sort()).toEqual(['n15', 'n20']);
+});
+
+test('of what is due no more text comes than there is room for; what alone is larger keeps nothing smaller back', async () => {
+  const db = await ownSchema();
+  const one = instance(db);
+  await one.term.take();
+  const sizes = { a: 40, b: 500, c: 40, d: 40 };
+  for (const [index, [lane, size]] of Object.entries(sizes).entries()) {
+    await one.parked.park('1', [{ ...row(lane, BigInt(index), 'ü'.repeat(size / 2)), lane }]);
+  }
+  await one.parked.park('1', [{ ...row('e', 9n), lane: 'e', dead: true, lastError: 'too large' }]);
+  for (const leastTriedFirst of [false, true]) {
+    const rows = await one.parked.due('1', 10, NOTHING, leastTriedFirst, 100);
+    expect(rows.map(({ notificationId, bytes, body }) => [notificationId, bytes, body?.length ?? null])).toEqual([['a', 40, 20], ['b', 500, null], ['c', 40, 20], ['d', 40, null]]);
+  }
+  expect(await db.query("SELECT status, last_error, next_attempt_at FROM slackchat_bridge.deliveries WHERE lane = 'e'")).toEqual([{ status: 'dead', last_error: 'too large', next_attempt_at: null }]);
 });

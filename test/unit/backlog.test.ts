@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Allowance } from '../../src/deliver/allowance.js';
 import { Backlog, type BacklogHost, type Delivery, type DueNote, type Parking } from '../../src/deliver/backlog.js';
 import { Dispatcher } from '../../src/deliver/dispatcher.js';
 import { Egress } from '../../src/deliver/egress.js';
@@ -11,12 +12,12 @@ const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notif
 function delivery(id: string, lsn: bigint, lane: string): Delivery {
   return {
     note: note(id, lsn), lane, direct: true, queuedAt: 0, committedAt: 0, settle: null,
-    attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, place: 0,
+    attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
   };
 }
 
 function dueNote(id: string, lsn: bigint, lane: string): DueNote {
-  return { ...note(id, lsn), lane, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, parkedAt: 0 };
+  return { ...note(id, lsn), lane, attempts: 0, firstAttemptAt: null, bytes: 12, parkedAt: 0 };
 }
 
 /** Nothing stands in the table, unless given. */
@@ -49,7 +50,7 @@ describe('a backlog', () => {
     const sent: string[] = [];
     const backlog = new Backlog('1', table, host({ onDue: () => {
       for (let next = backlog.next(); next !== undefined; next = backlog.next()) sent.push(next.note.notificationId);
-    } }), 1e9, null);
+    } }), 1e9, new Allowance(1e6, 1e6, 1e6), null);
     backlog.wake(false);
     await seen.opened;
     // It has read that nothing waits; now a dead one is retried by SQL.
@@ -87,7 +88,7 @@ describe('a backlog', () => {
         const next = backlog.next();
         if (next !== undefined) sent.push(next.note.notificationId);
       },
-    }), 1e9, null);
+    }), 1e9, new Allowance(1e6, 1e6, 1e6), null);
     backlog.wake(false);
     await seen.opened;
     busy.delete('l');
@@ -100,7 +101,7 @@ describe('a backlog', () => {
 
   test('does not ask again and again when the rows\' times have passed by this machine\'s clock', async () => {
     const due = vi.fn(async () => []);
-    const backlog = new Backlog('1', parking({ due, nextDueAt: async () => Date.now() - 1_000, lanes: async () => ['l'] }), host(), 1e9, ['l']);
+    const backlog = new Backlog('1', parking({ due, nextDueAt: async () => Date.now() - 1_000, lanes: async () => ['l'] }), host(), 1e9, new Allowance(1e6, 1e6, 1e6), ['l']);
     backlog.wake(false);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(due.mock.calls.length).toBeGreaterThan(10);
@@ -111,7 +112,7 @@ describe('a backlog', () => {
   test('looks for what is due although more keeps being parked', async () => {
     const due = vi.fn(async () => []);
     const park = vi.fn(async () => new Promise<void>((resolve) => { setTimeout(resolve, 8); }));
-    const backlog = new Backlog('1', parking({ due, park }), host(), 1e9, null);
+    const backlog = new Backlog('1', parking({ due, park }), host(), 1e9, new Allowance(1e6, 1e6, 1e6), null);
     for (let index = 0; index < 250; index += 1) {
       backlog.add(delivery(String(index), BigInt(index), String(index)));
       await vi.advanceTimersByTimeAsync(4);
@@ -128,7 +129,7 @@ test('waiting for room leaves no listener behind', async () => {
   const nothing = (): void => undefined;
   const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, egress, token: 't', userAgent: 'u' };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, egress, token: 't', userAgent: 'u', allowance: new Allowance(1e6, 1e6, 1e6) };
   const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
   await dispatcher.apply([{
     id: '1', endpoint: 'not a URL', token: null, secret: null, chatTypes: null, updateTypes: null,

@@ -10,6 +10,7 @@ export class MemorySource implements ShapeSource {
   readonly reads: (readonly string[])[] = [];
   channels: string[] = ['c1', 'c2'];
   failures = 0;
+  channelFailures = 0;
 
   store(id: string, over: Row = {}, { maintained = false, children = {} }: { maintained?: boolean; children?: Partial<Children> } = {}): void {
     this.messages.set(id, { row: message(id, over), maintained, children: { ...NO_CHILDREN, ...children } });
@@ -25,8 +26,12 @@ export class MemorySource implements ShapeSource {
     return new Map(ids.map((id) => [id, this.messages.get(id) ?? absent]));
   }
 
-  async channelIds(): Promise<readonly string[]> {
-    return this.channels;
+  async channelIds(after: string | null, limit: number): Promise<readonly string[]> {
+    if (this.channelFailures > 0) {
+      this.channelFailures -= 1;
+      throw new Error('the connection broke');
+    }
+    return this.channels.filter((id) => after === null || id > after).slice(0, limit);
   }
 }
 
@@ -55,7 +60,7 @@ export function bench(options: Partial<ShapeOptions> = {}): Bench {
   directory.put('chatType', { id: 't1', name: 'default' });
   directory.put('user', { id: 'u1', api_id: 'USER1' });
   directory.put('argument', { id: 'a1', name: 'first' });
-  const shaper = new Shaper<string>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', channelRequests: false, onAnomaly: (kind) => anomalies.push(kind), ...options });
+  const shaper = new Shaper<string>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', maxPayloadBytes: 1_000_000, channelRequests: false, onAnomaly: (kind) => anomalies.push(kind), ...options });
   // What a read failed for is begun again, as the bridge does.
   let begun: Shaping<string> | null = null;
   const shape: Bench['shape'] = async (now, ...transactions) => {

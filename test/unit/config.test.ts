@@ -32,6 +32,7 @@ test('what is not set has the value that the contract names', () => {
     EGRESS_ALLOW: [],
     EGRESS_DENY: [],
     MAX_BUFFER_MB: 64,
+    MAX_PAYLOAD_MB: 8,
     ON_SLOT_LOST: 'resync',
     SHUTDOWN_TIMEOUT_MS: 10_000,
     ADMIN_HOST: '127.0.0.1',
@@ -228,4 +229,10 @@ test('what this version cannot do yet is refused rather than ignored', () => {
   ] as const)
     expect(faultsOf({ ...NEEDED, [name]: value })).toContain(name);
   expect(() => bridgeConfig({ ...NEEDED, APP_WEBHOOKS: 'off', CHANNEL_REQUESTS: 'off', MAPPING_FILE: '' })).not.toThrow();
+});
+
+test('a payload cannot be larger than what may be in memory', () => {
+  expect(faultsOf({ ...NEEDED, MAX_PAYLOAD_MB: '65' })).toContain('MAX_PAYLOAD_MB: given 65; accepted: not more than MAX_BUFFER_MB (64)');
+  expect(() => bridgeConfig({ ...NEEDED, MAX_PAYLOAD_MB: '65', MAX_BUFFER_MB: '65' })).not.toThrow();
+  expect(() => bridgeConfig({ ...NEEDED, MAX_BUFFER_MB: '8' })).not.toThrow();
 });

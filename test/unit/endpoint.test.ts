@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { Allowance } from '../../src/deliver/allowance.js';
 import type { Note, Parking } from '../../src/deliver/backlog.js';
 import { Egress } from '../../src/deliver/egress.js';
 import { Endpoint, type EndpointEvents } from '../../src/deliver/endpoint.js';
@@ -28,7 +29,7 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
     id: '1', endpoint: hook.url, token: null, secret: null, chatTypes: null, updateTypes: null,
     ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
   };
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u' };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u', allowance: new Allowance(1e6, 1e6, 1e6) };
   const endpoint = new Endpoint(webhook, options, parking, events, []);
   onTestFinished(async () => {
     await endpoint.abandon();

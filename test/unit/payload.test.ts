@@ -2,6 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { channelNotification, messageNotification, notificationId, type Origin } from '../../src/shape/payload.js';
 
+const UUID = { channelIdFormat: 'uuid', maxPayloadBytes: 1_000 } as const;
+const HEX = { ...UUID, channelIdFormat: 'hex' } as const;
 const CHANNEL = '0f8fad5b-d9cb-469f-a165-70867728950e';
 const origin: Origin = { systemId: '7000000000000000001', commitLsn: 0x16_b374_d848n, committedAt: 1_539_710_629_000 };
 const about = {
@@ -18,14 +20,14 @@ function id([system, commitLsn, place]: readonly [bigint, bigint, number]): stri
 
 describe('the id of a notification', () => {
   test('is the same whenever the transaction is read again, and names cluster, commit and place', () => {
-    expect(messageNotification(origin, 3, 'uuid', about).id).toBe(
-      messageNotification({ ...origin, committedAt: 0 }, 3, 'hex', { ...about, chatType: null, message: '{}' }).id,
+    expect(messageNotification(origin, 3, UUID, about).id).toBe(
+      messageNotification({ ...origin, committedAt: 0 }, 3, HEX, { ...about, chatType: null, message: '{}' }).id,
     );
-    const first = messageNotification(origin, 3, 'uuid', about).id;
+    const first = messageNotification(origin, 3, UUID, about).id;
     for (const other of [
-      messageNotification({ ...origin, systemId: '7000000000000000002' }, 3, 'uuid', about),
-      messageNotification({ ...origin, commitLsn: origin.commitLsn + 1n }, 3, 'uuid', about),
-      messageNotification(origin, 4, 'uuid', about),
+      messageNotification({ ...origin, systemId: '7000000000000000002' }, 3, UUID, about),
+      messageNotification({ ...origin, commitLsn: origin.commitLsn + 1n }, 3, UUID, about),
+      messageNotification(origin, 4, UUID, about),
       channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: null, webhookId: null }),
     ])
       expect(other.id).not.toBe(first);
@@ -49,7 +51,7 @@ describe('the id of a notification', () => {
 
 describe('the body of a notification', () => {
   test('about a message has its keys in the order of the application', () => {
-    expect(messageNotification(origin, 3, 'uuid', about).body).toBe(
+    expect(messageNotification(origin, 3, UUID, about).body).toBe(
       `{"type":"update_notification","channel":"${CHANNEL}","chat_type":"default","update_type":"message_created","message":{"timestamp":"now","content":"ü \\"x\\""}}`,
     );
   });
@@ -62,7 +64,7 @@ describe('the body of a notification', () => {
 
   test('spells the channel without hyphens where that is asked for, and nothing else changes', () => {
     const hex = '0f8fad5bd9cb469fa16570867728950e';
-    const note = messageNotification(origin, 3, 'hex', about);
+    const note = messageNotification(origin, 3, HEX, about);
     expect(JSON.parse(note.body)).toMatchObject({ channel: hex });
     expect(note.channelId).toBe(CHANNEL);
     expect(JSON.parse(channelNotification(origin, 3, 'hex', { channelId: CHANNEL, chatType: null, webhookId: null }).body)).toMatchObject({
@@ -73,7 +75,7 @@ describe('the body of a notification', () => {
 });
 
 test('what delivery needs to know stands beside the body', () => {
-  expect(messageNotification(origin, 3, 'uuid', about)).toMatchObject({
+  expect(messageNotification(origin, 3, UUID, about)).toMatchObject({
     lsn: origin.commitLsn,
     seq: 3,
     committedAt: origin.committedAt,

@@ -7,6 +7,7 @@ function held(entry: string, messageId: string, dueAt: number): Held<string> {
   const effect: MessageEffect = { kind: 'message', place: 0, messageId, net: 'changed', before: null, row: null, children: NO_CHILDREN };
   return { entry, origin: { systemId: '1', commitLsn: 1n, committedAt: 0 }, effect, dueAt };
 }
+const takeDue = (settling: Settling<string>, now: number): string[] => entries(settling.release(settling.due(now, Number.POSITIVE_INFINITY)));
 const entries = (list: readonly Held<string>[]): string[] => list.map(({ entry }) => entry);
 
 test('what waits comes out when its time is up, oldest first, once', () => {
@@ -15,14 +16,39 @@ test('what waits comes out when its time is up, oldest first, once', () => {
   settling.hold(held('b', 'm2', 150));
   settling.hold(held('c', 'm1', 200));
   expect(settling.nextDueAt()).toBe(100);
-  expect(settling.dueMessages(99)).toEqual([]);
-  expect(entries(settling.due(99))).toEqual([]);
-  expect(settling.dueMessages(150)).toEqual(['m1', 'm2']);
-  expect(entries(settling.due(150))).toEqual(['a', 'b']);
+  expect(takeDue(settling, 99)).toEqual([]);
+  expect(takeDue(settling, 150)).toEqual(['a', 'b']);
   expect(settling.nextDueAt()).toBe(200);
-  expect(entries(settling.due(Number.POSITIVE_INFINITY))).toEqual(['c']);
+  expect(takeDue(settling, Number.POSITIVE_INFINITY)).toEqual(['c']);
   expect(settling.nextDueAt()).toBe(null);
-  expect(settling.due(Number.POSITIVE_INFINITY)).toEqual([]);
+  expect(takeDue(settling, Number.POSITIVE_INFINITY)).toEqual([]);
+});
+
+test('what is due comes a part at a time, and what went with its message meanwhile is left out', () => {
+  const settling = new Settling<string>();
+  for (const [index, entry] of ['a', 'b', 'c', 'd'].entries()) settling.hold(held(entry, `m${index}`, index));
+  const due = settling.due(10, 3);
+  expect(entries(due)).toEqual(['a', 'b', 'c']);
+  // Nothing is taken before it is told: a read in between can fail.
+  expect(entries(settling.due(10, 3))).toEqual(['a', 'b', 'c']);
+  settling.take('m1');
+  expect(entries(settling.release(due))).toEqual(['a', 'c']);
+  expect(settling.release(due)).toEqual([]);
+  expect(takeDue(settling, 10)).toEqual(['d']);
+});
+
+test('no more than ten thousand wait', () => {
+  const settling = new Settling<string>();
+  for (let index = 0; index < 10_000; index += 1) {
+    expect(settling.full).toBe(false);
+    settling.hold(held(String(index), `m${index % 7_000}`, 5));
+  }
+  expect(settling.full).toBe(true);
+  settling.take('m1');
+  expect(settling.full).toBe(false);
+  expect(takeDue(settling, 5)).toHaveLength(9_998);
+  settling.clear();
+  expect(settling.full).toBe(false);
 });
 
 test('all that waits for a message goes with it, and nothing of another', () => {
@@ -55,11 +81,9 @@ test('in any order of holding, taking and waiting everything comes out once, non
           settling.hold(made);
           waiting.set(made.entry, made);
         } else {
-          const dueMessages = settling.dueMessages(now);
-          const out = one.do === 'take' ? settling.take(one.message) : settling.due(now);
+          const out = one.do === 'take' ? settling.take(one.message) : settling.release(settling.due(now, 100));
           const expected = [...waiting.values()].filter(({ effect, dueAt }) => (one.do === 'take' ? effect.messageId === one.message : dueAt <= now));
           expect(entries(out)).toEqual(entries(expected));
-          if (one.do === 'due') expect(dueMessages.toSorted()).toEqual([...new Set(expected.map(({ effect }) => effect.messageId))].toSorted());
           for (const { entry } of out) waiting.delete(entry);
         }
         expect(settling.nextDueAt()).toBe(waiting.size === 0 ? null : Math.min(...[...waiting.values()].map(({ dueAt }) => dueAt)));

@@ -376,3 +376,34 @@ test('a read that fails leaves everything as it was: the same call gives the sam
   ]);
   expect(await run(3)).toEqual(undisturbed);
 });
+
+test('an announcement of all channels comes a thousand at a time, at its place, and goes on where a read failed', async () => {
+  const { source, shaper } = bench();
+  source.channels = Array.from({ length: 2_500 }, (_item, index) => `c${String(index).padStart(5, '0')}`);
+  const work = transaction(5, insert('message', message('1')), control('{"resync":"7"}'), insert('message', message('2')));
+  const shaping = shaper.take([{ transaction: work, entry: '5' }], '7');
+  const slices: Output<string>[][] = [];
+  const places: (string | null)[] = [];
+  while (!shaping.done) {
+    if (slices.length === 2) source.channelFailures = 1;
+    const slice = await shaper.shape(shaping, 0).catch(() => []);
+    slices.push([...slice]);
+    places.push(shaping.channel);
+  }
+  expect(slices.map((slice) => slice.length)).toEqual([1, 1_000, 0, 1_000, 500, 1]);
+  expect(places).toEqual([null, 'c00999', 'c00999', 'c01999', null, null]);
+  const told = notifications(slices.flat());
+  expect(told.filter(({ messageId }) => messageId === null).map(({ channelId }) => channelId)).toEqual(source.channels);
+  expect(told.map(({ messageId }) => messageId).filter((id) => id !== null)).toEqual(['1', '2']);
+  expect(told.every(({ messageId, webhookId }) => (messageId === null ? webhookId === '7' : webhookId === null))).toBe(true);
+});
+
+test('a payload over the limit is dead, and keeps all but what makes it so', async () => {
+  const { shape } = bench({ maxPayloadBytes: 1_000 });
+  const outputs = await shape(0, transaction(5, insert('message', message('1', { text: 'ü'.repeat(500) })), insert('message', message('2', { text: 'u'.repeat(500) }))));
+  expect(notifications(outputs)).toMatchObject([
+    { messageId: '1', body: '{"type":"update_notification","channel":"c1","chat_type":"default","update_type":"message_created"}', dead: expect.stringMatching(/^the payload is too large: 11\d\d bytes, and MAX_PAYLOAD_MB allows 1000$/u) as string },
+    { messageId: '2' },
+  ]);
+  expect(notifications(outputs)[1]?.dead).toBeUndefined();
+});
