@@ -15,13 +15,15 @@ import type { Logger } from './log.js';
 import { Metrics } from './metrics.js';
 import { Mirror } from './mirror.js';
 import { Observer } from './observer.js';
-import { anomalyEvents, endpointEvents, registryEvents } from './reports.js';
+import { anomalyEvents, endpointEvents, registryEvents, slotStatusEvent, stallEvents } from './reports.js';
 import { savesOf } from './saves.js';
 import { inspect, type Names } from './setup/inspect.js';
 import { requireReady } from './setup/plan.js';
+import { Stalls } from './stalls.js';
 import { ChannelData } from './shape/channel-data.js';
 import { Directory } from './shape/directory.js';
 import { Shaper, type Output, type Shaping } from './shape/shaper.js';
+import { sendCanary } from './store/canary.js';
 import { ChannelReader } from './store/channels.js';
 import { MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
@@ -39,6 +41,11 @@ import { Ledger, type Entry } from './wal/ledger.js';
 
 const BATCH = 200;
 const MEGABYTE = 1024 * 1024;
+
+/** What the loop can be at for long, for people. */
+const WAITS_FOR_ROOM = 'the bridge waits for room in memory (MAX_BUFFER_MB)';
+const WAITS_FOR_VISIBILITY = 'the bridge waits until a commit is visible to other sessions (one that waits for a synchronous standby is not)';
+const SHAPES = 'the bridge reads what belongs to it';
 
 /** What was taken in one turn, and how far its shaping has come, a retry after a fault included. */
 interface Pass {
@@ -65,6 +72,11 @@ export class Bridge {
   readonly #observer: Observer;
   readonly #follower: Follower;
   readonly #leadership: Leadership;
+  readonly #stalls: Stalls;
+  /** what the loop is at; null: it waits for transactions */
+  #doing: string | null = null;
+  /** pieces of work that the loop has finished */
+  #done = 0;
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
 
@@ -123,6 +135,7 @@ export class Bridge {
       buffered: () => this.#inbox.bytes + this.#dispatcher.bytes,
       unsettled: () => this.#ledger.open,
       verifying: (webhookId) => this.#registry.verifying(webhookId),
+      slotStatus: slotStatusEvent(log),
       refusedRows: () => this.#mirror?.refused ?? [],
     });
     this.#shaper = new Shaper<Entry>(source, directory, {
@@ -153,6 +166,11 @@ export class Bridge {
       follower: this.#follower,
       observer: this.#observer,
       forget: () => this.#forget(),
+    });
+    this.#stalls = new Stalls(config.CANARY_INTERVAL_MS, this.#observer, this.#follower, stallEvents(log, this.#metrics), {
+      arrived: () => this.#inbox.newest,
+      send: () => sendCanary(pool),
+      work: () => ({ doing: this.#doing, waiting: this.#inbox.bytes > 0, done: this.#done }),
     });
   }
 
@@ -187,9 +205,11 @@ export class Bridge {
     try {
       admin = await this.#openAdmin();
       this.#observer.start();
+      this.#stalls.start();
       await this.#stream(signal);
     } finally {
       this.#observer.stop();
+      this.#stalls.stop();
       this.#registry.close();
       this.#mirror?.halt();
       this.#dispatcher.close();
@@ -225,7 +245,9 @@ export class Bridge {
   async #loop(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => this.#inbox.wake(), { once: true });
     while (!signal.aborted) {
+      this.#doing = WAITS_FOR_ROOM;
       await this.#dispatcher.room(signal);
+      this.#doing = null;
       const timer = this.#wakeWhenDue();
       const arrivals = signal.aborted ? [] : await this.#inbox.take(BATCH);
       if (timer !== null) clearTimeout(timer);
@@ -237,12 +259,12 @@ export class Bridge {
           break;
         } catch (error) {
           this.#log.error({ reason: errorMessage(error), retryInMs: pause }, 'a transaction cannot be shaped yet; nothing is skipped');
-          this.#observer.stalled = `a transaction cannot be shaped: ${errorMessage(error)}`;
+          this.#observer.stalls.set('shaping', `a transaction cannot be shaped: ${errorMessage(error)}`);
           if (signal.aborted) return;
           await delay(pause, signal);
         }
       }
-      this.#observer.stalled = null;
+      this.#observer.stalls.delete('shaping');
     }
   }
 
@@ -252,10 +274,12 @@ export class Bridge {
     // Nobody is told of a commit, and nothing is read on behalf of it, before others can see it.
     if (arrivals.length > 0) {
       const xids = arrivals.map(({ transaction }) => transaction.xid);
+      this.#doing = WAITS_FOR_VISIBILITY;
       if (!this.#source.isVisible(xids)) await this.#source.awaitVisible(xids, signal);
       // Stopped while it waited: it is not confirmed, and told after the next start.
       if (signal.aborted || generation !== this.#generation) return;
     }
+    this.#doing = SHAPES;
     const saves = savesOf(arrivals.map(({ transaction }) => transaction));
     if (saves !== null) {
       const synced = await this.#mirror?.sync(saves.app, false);
@@ -272,10 +296,12 @@ export class Bridge {
         if (this.#dispatcher.overfull) await this.#dispatcher.room(signal);
         if (generation !== this.#generation) return;
         this.#put(output);
+        this.#done += 1;
       }
       if (!pass.shaping.done) await this.#dispatcher.room(signal);
     }
     for (const { entry } of arrivals) this.#ledger.close(entry);
+    this.#done += 1;
     this.#metrics.transactions.inc(arrivals.length);
   }
 

@@ -117,6 +117,8 @@ const bridge = database.extend({
     .describe('a message whose payload is larger is sent to nobody: it is dead at once, with the reason ([delivery.md](delivery.md#what-is-too-large))'),
   ON_SLOT_LOST: choice(['resync', 'stop'], 'resync')
     .describe('`resync`: make a new slot and announce every channel to every endpoint; `stop`: end with status 1'),
+  CANARY_INTERVAL_MS: integer(0, LONGEST_TIMER_MS, 10_000)
+    .describe('after so long without a transaction the stream is asked whether it still shows what is committed, by a transaction of 136 bytes of WAL ([operations.md](operations.md#stalls)); 0: never'),
   SHUTDOWN_TIMEOUT_MS: integer(0, 600_000, 10_000)
     .describe('on SIGTERM: half of it to deliver what is in memory, the rest to store what is left'),
   ...admin,

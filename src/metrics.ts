@@ -55,6 +55,9 @@ export class Metrics {
   readonly #endpoints = this.#gauge('endpoints', 'endpoints by state; failing: verified, and only probed', ['state']);
   readonly transactions = this.#counter('transactions_total', 'transactions taken from the stream');
   readonly streamFaults = this.#counter('stream_faults_total', 'times that the replication stream broke');
+  readonly stalls = this.#tally('stalls_total', 'times that nothing moved while all seemed well; stream: what was committed did not come, standstill: what came was not worked off', 'kind', [
+    'stream', 'standstill',
+  ]);
   readonly slotLost = this.#gauge('slot_lost_timestamp_seconds', 'when the slot was last found lost, so that changes were missed; 0: not since this process began');
   readonly notifications = this.#tally('notifications_total', 'notifications made, by what they tell; channel: about a channel as a whole', 'kind', [
     'message_created', 'message_changed', 'message_deleted', 'channel',

@@ -5,6 +5,7 @@ import { Lag } from './lag.js';
 import { formatLsn, parseLsn, type Lsn } from './lsn.js';
 import type { Figures, Metrics, State } from './metrics.js';
 import { withoutQuery } from './reports.js';
+import type { StallKind } from './stalls.js';
 import type { EndpointStatus, Status } from './status.js';
 import type { ParkedStore } from './store/parked.js';
 import { VERSION } from './version.js';
@@ -22,6 +23,8 @@ export interface Observed {
   readonly unsettled: () => number;
   /** it is being challenged */
   readonly verifying: (webhookId: string) => boolean;
+  /** pg_replication_slots.wal_status is another than at the last look */
+  readonly slotStatus: (status: string | null, safeBytes: number | null) => void;
   /** rows of the application's table that cannot be endpoints, and the rule that they break */
   readonly refusedRows: () => readonly { readonly id: string; readonly rule: string }[];
 }
@@ -55,8 +58,8 @@ export class Observer {
   readonly #startedAt = new Date();
   state: State = 'starting';
   reason = 'starting';
-  /** why nothing moves although the stream is up */
-  stalled: string | null = null;
+  /** why nothing moves although the stream is up, by what found it out */
+  readonly stalls = new Map<'shaping' | StallKind, string>();
   readonly #lag = new Lag();
   #slotSeen = NOT_LOOKED_AT;
   #counts = new Map<string, Counts>();
@@ -100,7 +103,10 @@ export class Observer {
     const result = await this.#pool.query<SlotRow>(SLOT_SQL, [this.#slot]);
     const row = result.rows[0];
     if (row === undefined) return;
+    const before = this.#slotSeen.walStatus;
     this.#slotSeen = slotOf(row);
+    const { walStatus, safeBytes } = this.#slotSeen;
+    if (walStatus !== before && this.state !== 'standby') this.#observed.slotStatus(walStatus, safeBytes);
     // The one that streams answers for the slot.
     if (this.state === 'standby') this.#lag.reset();
     else this.#lag.look(parseLsn(row.written), at);
@@ -113,7 +119,9 @@ export class Observer {
   }
 
   notReady(): string | null {
-    if (this.stalled !== null) return this.stalled;
+    for (const reason of this.stalls.values()) return reason;
+    // 'unreserved' is no reason: only a bridge that goes on reading can still save the slot.
+    if (this.state === 'streaming' && this.#slotSeen.walStatus === 'lost') return `replication slot "${this.#slot}" is lost: the server has removed WAL that it needs`;
     if (this.state === 'streaming' || this.state === 'standby') return null;
     return this.state === 'reconnecting' ? `not streaming: ${this.reason}` : this.state;
   }

@@ -5,6 +5,7 @@ import type { Logger } from './log.js';
 import { outcomeLabel, type Metrics } from './metrics.js';
 import { SaidOnce } from './said-once.js';
 import type { ShapeOptions } from './shape/shaper.js';
+import type { StallEvents } from './stalls.js';
 import type { Webhook } from './types.js';
 
 /** What an endpoint's life causes beside log lines and figures. */
@@ -83,6 +84,37 @@ export function anomalyEvents(log: Logger, metrics: Metrics): ShapeOptions['onAn
     // A template in error is said once, not with every message.
     if (kind === 'template_error' && !said.add(JSON.stringify(detail))) return;
     log.warn({ kind, ...detail }, ANOMALIES[kind]);
+  };
+}
+
+/** Stalls that nothing else notices. */
+export function stallEvents(log: Logger, metrics: Metrics): StallEvents {
+  return {
+    stalled(kind, reason) {
+      metrics.stalls.add(kind);
+      log.error({ kind, reason }, STALLED[kind]);
+    },
+    mended(kind) {
+      log.info({ kind }, 'the stall is over');
+    },
+  };
+}
+
+const STALLED = {
+  stream: 'the stream stands still; it is begun again from the slot',
+  standstill: 'what has come is not worked off',
+} as const;
+
+/** The state of the slot's WAL; that it is reserved is said only after it was not. */
+export function slotStatusEvent(log: Logger): (status: string | null, safeBytes: number | null) => void {
+  let told = false;
+  return (status, safeBytes) => {
+    const bytes = safeBytes === Number.POSITIVE_INFINITY ? null : safeBytes;
+    if (status === 'extended') log.warn({ safeBytes: bytes }, 'the server keeps more WAL for the slot than max_wal_size');
+    else if (status === 'unreserved') log.error({ safeBytes: bytes }, 'the slot is about to be lost: at its next checkpoint the server may remove WAL that it needs (max_slot_wal_keep_size)');
+    else if (status === 'lost' || status === 'missing') log.error({ status }, 'the slot is lost');
+    else if (told) log.info({ safeBytes: bytes }, 'the WAL that the slot needs is within bounds again');
+    told = status !== 'reserved';
   };
 }
 

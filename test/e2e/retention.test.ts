@@ -38,7 +38,7 @@ test('a slot that the server cut off while the bridge was down: stop ends with a
 
   const resyncing = startBridge(scene.env, ['run']);
   await resyncing.waitReady();
-  expect(await resyncing.waitForLog(({ msg }) => msg.startsWith('the slot is lost'))).toMatchObject({ level: 'error' });
+  expect(await resyncing.waitForLog(({ msg }) => msg.startsWith('the slot is lost: a new one is made'))).toMatchObject({ level: 'error' });
   expect((await hook.waitForNotifications(1))[0]?.body).toEqual({ token: 'test-token', type: 'update_notification', channel: chat.channelId, chat_type: 'default' });
   await say(scene, 'seen');
   await waitConfirmed(db);
@@ -52,8 +52,16 @@ test('a slot that the server cuts off under a bridge that does not come to readi
   bridge.kill('SIGSTOP');
   await say(scene, 'unseen');
   await invalidateSlot(scene);
+  // A new slot has to wait for every transaction that is open.
+  const open = await db.pool.connect();
+  await open.query("BEGIN; INSERT INTO elsewhere VALUES (2)");
   bridge.kill('SIGCONT');
-  await bridge.waitForLog(({ msg }) => msg.startsWith('the slot is lost'));
+  await bridge.waitForLog(({ msg }) => msg.startsWith('the slot is lost: a new one is made'));
+  await eventually(async () => expect(await db.query("SELECT FROM pg_stat_activity WHERE query LIKE '%pg_create_logical_replication_slot%' AND wait_event_type = 'Lock'")).toHaveLength(1));
+  const answer = await fetch(`${await bridge.adminUrl()}/readyz`);
+  expect([answer.status, await answer.text()]).toEqual([503, expect.stringMatching(/not streaming: replication slot ".*" cannot be used/u)]);
+  await open.query('COMMIT');
+  open.release();
   await hook.waitFor(({ body }) => body.type === 'update_notification' && body.update_type === undefined);
   await bridge.waitReady();
   await say(scene, 'seen');
@@ -69,6 +77,31 @@ test('with ON_SLOT_LOST=stop a running bridge whose slot is cut off ends with st
   bridge.kill('SIGCONT');
   expect(await bridge.exited).toEqual({ code: 1, signal: null });
   expect(bridge.stderr).toContain('ON_SLOT_LOST is stop');
+});
+
+test('a slot whose WAL is about to go is said, and is no reason to take the bridge out of service', async () => {
+  const server = await startPostgres({ settings: { max_slot_wal_keep_size: '16MB', max_wal_size: '4GB', checkpoint_timeout: '1h' } });
+  onTestFinished(async () => server.dispose());
+  const scene = await runningScene({ serverUrl: server.url() });
+  const { db, hook, bridge } = scene;
+  await db.query('CREATE TABLE elsewhere (words text)');
+  // From here on the server needs its WAL for the slot, however far that has been confirmed.
+  const open = await db.pool.connect();
+  await open.query("BEGIN; INSERT INTO elsewhere VALUES ('long')");
+  await db.query('SELECT pg_log_standby_snapshot()');
+  await db.query(`INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 70000)`);
+  await bridge.waitForLog(({ level, msg }) => level === 'error' && msg.startsWith('the slot is about to be lost'), 20_000);
+  const answer = await fetch(`${await bridge.adminUrl()}/readyz`);
+  expect(answer.status).toBe(200);
+  const metrics = await (await fetch(`${await bridge.adminUrl()}/metrics`)).text();
+  expect(metrics).toContain('slackchat_bridge_slot_wal_status{status="unreserved"} 1');
+  await open.query('COMMIT');
+  open.release();
+  await waitConfirmed(db);
+  await db.query('SELECT pg_log_standby_snapshot()');
+  await bridge.waitForLog(({ msg }) => msg.startsWith('the WAL that the slot needs is within bounds again'), 20_000);
+  await say(scene, 'well');
+  await hook.waitForNotifications(1);
 });
 
 test('idle chat tables beside a busy database hold no WAL back', async () => {

@@ -24,7 +24,11 @@ export interface TcpProxy {
 
 const HIGH_WATER = 1024 * 1024;
 
-export async function startProxy(targetPort: number): Promise<TcpProxy> {
+/** What passes of one connection: takes what the target sent, gives what the client gets. */
+export type Filter = (chunk: Buffer) => Buffer;
+
+/** @param filter makes one for each connection, for what the target sends */
+export async function startProxy(targetPort: number, filter: () => Filter = () => (chunk) => chunk): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   const network = new Network();
   const server = createServer((client) => {
@@ -34,8 +38,8 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
     }
-    forward(client, upstream, network);
-    forward(upstream, client, network);
+    forward(client, upstream, network, (chunk) => chunk);
+    forward(upstream, client, network, filter());
   });
   const port = await listenOnFreePort(server);
   const cut = (): void => {
@@ -92,7 +96,7 @@ class Network {
 }
 
 /** In order and without loss: whatever happens at one end takes the same way to the other. */
-function forward(from: Socket, to: Socket, network: Network): void {
+function forward(from: Socket, to: Socket, network: Network, filter: Filter): void {
   let last: Promise<void> = Promise.resolve();
   let held = 0;
   const inTurn = (act: () => void | Promise<void>): void => {
@@ -107,8 +111,9 @@ function forward(from: Socket, to: Socket, network: Network): void {
   from.on('data', (chunk: Buffer) => {
     held += chunk.length;
     if (held > HIGH_WATER) from.pause();
+    const passed = filter(chunk);
     inTurn(async () => {
-      if (!to.destroyed && !to.write(chunk)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+      if (!to.destroyed && !to.write(passed)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
       held -= chunk.length;
       if (held <= HIGH_WATER) from.resume();
     });
