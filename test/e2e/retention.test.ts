@@ -107,22 +107,23 @@ test('a slot whose WAL is about to go is said, and is no reason to take the brid
 test('idle chat tables beside a busy database hold no WAL back', async () => {
   const server = await startPostgres({ settings: { max_wal_size: '64MB', min_wal_size: '32MB' } });
   onTestFinished(async () => server.dispose());
-  const scene = await runningScene({ serverUrl: server.url() });
+  // Without a canary: keepalives alone move the slot on.
+  const scene = await runningScene({ serverUrl: server.url(), env: { CANARY_INTERVAL_MS: '0' } });
   const { db, hook, bridge } = scene;
   await waitConfirmed(db);
   await db.query('CREATE TABLE elsewhere (words text)');
   const [before] = await db.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
-  await db.query(`INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 100000)`);
+  await db.query(`INSERT INTO elsewhere SELECT repeat('x', 1000) FROM generate_series(1, 50000)`);
   await waitConfirmed(db);
   // Where the server may cut, it finds out at checkpoints and the like.
   await eventually(async () => {
     await db.query('CHECKPOINT');
     const [slot] = await db.query(
-      `SELECT restart_lsn - $1::pg_lsn > 100000000 AS moved, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) < 17000000 AS near, wal_status FROM pg_replication_slots`,
+      `SELECT restart_lsn - $1::pg_lsn > 50000000 AS moved, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) < 17000000 AS near, wal_status FROM pg_replication_slots`,
       [before?.lsn],
     );
     expect(slot).toEqual({ moved: true, near: true, wal_status: 'reserved' });
   });
   expect(hook.notifications).toEqual([]);
-  expect(bridge.logs.filter(({ level }) => level !== 'info')).toEqual([]);
+  expect(bridge.logs.filter(({ msg }) => msg.startsWith('the replication stream broke'))).toEqual([]);
 });
