@@ -210,7 +210,7 @@ export class Bridge {
     } finally {
       this.#observer.stop();
       this.#stalls.stop();
-      this.#registry.close();
+      this.#registry.forget();
       this.#mirror?.halt();
       this.#dispatcher.close();
       await admin?.close();

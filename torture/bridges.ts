@@ -1,11 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const MAIN = join(import.meta.dirname, '../dist/main.js');
 /** What the machine needs to run a process; settings of a bridge in the user's own shell stay out. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'TMP', 'SystemRoot', 'LD_LIBRARY_PATH'];
 const TAIL_LINES = 400;
+/** Beyond SHUTDOWN_TIMEOUT_MS there is only the end of its sessions; on a busy machine. */
+export const STOP_MS = 20_000;
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -26,6 +29,8 @@ export class Bridge {
   #rest = '';
   code: number | null = null;
   alive = true;
+  /** it did not end when it was asked to */
+  hung = false;
 
   constructor(number: number, settings: Readonly<Record<string, string>>, log: WriteStream, onSurprise: (bridge: Bridge) => void) {
     this.number = number;
@@ -58,6 +63,17 @@ export class Bridge {
   terminate(): void {
     this.#stopping = true;
     this.#child.kill('SIGTERM');
+  }
+
+  /** SIGTERM. @returns whether it ended in time; killed otherwise */
+  async stop(timeoutMs: number): Promise<boolean> {
+    this.terminate();
+    await Promise.race([this.ended, sleep(timeoutMs, undefined, { ref: false })]);
+    if (!this.alive) return true;
+    this.hung = true;
+    this.kill();
+    await this.ended;
+    return false;
   }
 
   freeze(): void {

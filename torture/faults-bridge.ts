@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Bridge } from './bridges.js';
+import { STOP_MS, type Bridge } from './bridges.js';
 import type { Fault, Faults } from './faults.js';
 import type { Manner } from './manners.js';
 import type { Random } from './random.js';
@@ -42,9 +42,7 @@ const kill: Fault = async (stage, random) => {
 };
 
 const restart: Fault = async (stage) => {
-  const bridge = current(stage);
-  bridge.terminate();
-  await bridge.ended;
+  await current(stage).stop(STOP_MS);
   if (stage.bridges.alive.length === 0) stage.bridges.start();
   return true;
 };
@@ -142,8 +140,7 @@ const twoAtOnce: Fault = async (stage, random) => {
   const standby = await second.says('standing by', 8_000);
   await sleep(random.integer(0, 1_000));
   if (random.chance(0.5)) first.kill();
-  else first.terminate();
-  await first.ended;
+  await first.stop(STOP_MS);
   await second.says('"streaming"', 5_000);
   return standby;
 };

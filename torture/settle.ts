@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseLsn } from '../src/lsn.js';
+import { STOP_MS } from './bridges.js';
 import type { Stage } from './stage.js';
 
 const POLL_MS = 50;
@@ -70,9 +71,8 @@ async function quiet(stage: Stage, deadline: number): Promise<readonly string[]>
 
 /** @returns what is wrong with how the processes ended */
 export async function stopBridges(stage: Stage): Promise<readonly string[]> {
-  for (const bridge of stage.bridges.alive) bridge.terminate();
-  await Promise.race([Promise.all(stage.bridges.all.map((bridge) => bridge.ended)), sleep(10_000)]);
-  const hanging = stage.bridges.alive.map((bridge) => `bridge ${bridge.number} does not end after SIGTERM`);
+  await Promise.all(stage.bridges.alive.map((bridge) => bridge.stop(STOP_MS)));
+  const hanging = stage.bridges.all.filter((bridge) => bridge.hung).map((bridge) => `bridge ${bridge.number} does not end after SIGTERM:\n    ${bridge.lines.slice(-6).join('\n    ')}`);
   const surprises = stage.bridges.surprises.map((bridge) => `bridge ${bridge.number} ended by itself or badly, with status ${String(bridge.code)}:\n    ${bridge.lines.slice(-6).join('\n    ')}`);
   return [...hanging, ...surprises];
 }

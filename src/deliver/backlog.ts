@@ -139,6 +139,7 @@ export class Backlog {
   #timer: NodeJS.Timeout | null = null;
   #draining = false;
   #closed = false;
+  readonly #closing = new AbortController();
 
   /** @param lanes in which something is parked; null: too many to name */
   constructor(webhookId: string, parking: Parking, host: BacklogHost, maxAgeMs: number, allowance: Allowance, lanes: readonly string[] | null) {
@@ -213,6 +214,7 @@ export class Backlog {
   /** Stops without letting go of anything: what is not written is sent again after the next start. */
   halt(): void {
     this.#closed = true;
+    this.#closing.abort();
     this.#setTimer(null);
   }
 
@@ -227,6 +229,7 @@ export class Backlog {
   /** Writes nothing more. @returns what was not written */
   async close(): Promise<readonly Delivery[]> {
     this.#closed = true;
+    this.#closing.abort();
     this.drain();
     const rest = this.#outbox;
     this.#outbox = [];
@@ -258,7 +261,7 @@ export class Backlog {
         pause = 50;
       } catch (error) {
         this.#host.onStoreFault(errorMessage(error));
-        await delay(pause);
+        await delay(pause, this.#closing.signal);
         pause = Math.min(pause * 2, 5_000);
       }
     }

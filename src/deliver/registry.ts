@@ -36,6 +36,7 @@ export class Registry {
   readonly #noted = new Map<string, number>();
   #webhooks = new Map<string, Webhook>();
   #last: Promise<void> = Promise.resolve();
+  #forgotten = new AbortController();
 
   constructor(table: WebhookTable, dispatcher: Dispatcher, options: VerifierOptions, events: RegistryEvents) {
     this.#table = table;
@@ -90,6 +91,7 @@ export class Registry {
   /** 410: nothing more goes there, and what waits is dropped. Tried until the row says so, or is saved by someone. */
   async gone(webhook: Webhook, reason: string): Promise<void> {
     if (this.#webhooks.get(webhook.id)?.enabled !== true) return;
+    const { signal } = this.#forgotten;
     const disabled = { ...webhook, enabled: false };
     this.#webhooks.set(webhook.id, disabled);
     const unwritten = (await this.#dispatcher.endpoint(webhook.id)?.discard(disabled)) ?? 0;
@@ -100,7 +102,7 @@ export class Registry {
         return;
       } catch (error) {
         this.#events.fault(webhook, errorMessage(error));
-        await delay(pause);
+        await delay(pause, signal);
       }
     }
   }
@@ -109,9 +111,11 @@ export class Registry {
     this.#verifier.close();
   }
 
-  /** Another instance leads, or another history begins: what was found out here is not written any more. */
+  /** Another instance leads, another history begins, or this process ends: what was found out here is not written any more. */
   forget(): void {
     this.close();
+    this.#forgotten.abort();
+    this.#forgotten = new AbortController();
     this.#webhooks = new Map();
     this.#noted.clear();
   }

@@ -54,6 +54,16 @@ test('SIGTERM while the database is away and something must be parked ends in ti
   expect(again?.headers['webhook-id']).toBe(first?.headers['webhook-id']);
 });
 
+test('SIGTERM while a 410 cannot be noted ends the process all the same', async () => {
+  const scene = await runningScene();
+  const { db, hook, bridge } = scene;
+  hook.respond = () => ({ status: 410 });
+  await db.query('ALTER TABLE slackchat_bridge.webhooks ADD CONSTRAINT not_now CHECK (enabled)');
+  await say(scene, 'a');
+  await bridge.waitForLog(({ reason }) => String(reason).includes('not_now'));
+  expect(await bridge.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+});
+
 test('an admin port that is taken ends the process with status 1 and a clear message', async () => {
   const scene = await createScene();
   await (await scene.start()).stop();
