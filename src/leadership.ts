@@ -63,7 +63,7 @@ export class Leadership implements FollowHooks {
   }
 
   async leading(identity: SystemIdentity, fresh: boolean): Promise<void> {
-    const { pool, source, term, inbox, observer } = this.#rooms;
+    const { pool, source, term, inbox, observer, dispatcher } = this.#rooms;
     if (!fresh) await term.check();
     source.forgetSnapshot();
     if (fresh) {
@@ -74,6 +74,7 @@ export class Leadership implements FollowHooks {
     if (await resumeResync(pool)) this.#log.warn('every channel is announced, because changes were missed');
     observer.state = 'streaming';
     this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
+    dispatcher.resume();
     inbox.open();
   }
 
@@ -146,6 +147,7 @@ export class Leadership implements FollowHooks {
   /** Another instance leads, or another history begins. */
   async #forget(): Promise<void> {
     const { dispatcher, registry, mirror, forget } = this.#rooms;
+    dispatcher.suspend();
     registry.forget();
     mirror?.halt();
     forget();
@@ -163,7 +165,8 @@ export class Leadership implements FollowHooks {
   }
 
   #reconnecting(reason: string): void {
-    const { observer } = this.#rooms;
+    const { observer, dispatcher } = this.#rooms;
+    dispatcher.suspend();
     observer.state = 'reconnecting';
     observer.reason = reason;
   }

@@ -3,6 +3,7 @@ import type { Notification, Webhook } from '../types.js';
 import type { Parking } from './backlog.js';
 import { SHARED_FROM } from './body.js';
 import { Endpoint, type EndpointEvents, type EndpointOptions } from './endpoint.js';
+import { Permit, TICK_MS } from './permit.js';
 
 /**
  * Every endpoint has so many waiting in memory: nothing more is taken in until one has fewer. That keeps
@@ -27,16 +28,22 @@ export class Dispatcher {
   readonly #events: EndpointEvents;
   readonly #maxBytes: number;
   readonly #endpoints = new Map<string, Endpoint>();
+  readonly #permit = new Permit();
   readonly #sweeper: NodeJS.Timeout;
+  readonly #ticker: NodeJS.Timeout;
   #bytes = 0;
   #waiters: (() => void)[] = [];
 
-  constructor(options: EndpointOptions, parking: Parking, events: EndpointEvents, maxBytes: number) {
-    this.#options = options;
+  /** Nothing is sent before `resume`. */
+  constructor(options: Omit<EndpointOptions, 'permit'>, parking: Parking, events: EndpointEvents, maxBytes: number) {
+    this.#options = { ...options, permit: this.#permit };
     this.#parking = parking;
     this.#events = events;
     this.#maxBytes = maxBytes;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#ticker = setInterval(() => {
+      if (this.#permit.tick(performance.now())) this.wake();
+    }, TICK_MS);
   }
 
   get bytes(): number {
@@ -150,13 +157,25 @@ export class Dispatcher {
     await Promise.all(all.map((endpoint) => endpoint.abandon()));
   }
 
-  /** Parked deliveries may have become due. */
+  /** This instance leads: requests may be begun. */
+  resume(): void {
+    this.#permit.give(performance.now());
+    this.wake();
+  }
+
+  /** Another one may lead by now: no request is begun. What is under way has its outcome. */
+  suspend(): void {
+    this.#permit.withdraw();
+  }
+
+  /** More may be sent than before, or parked deliveries have become due. */
   wake(): void {
     for (const endpoint of this.#endpoints.values()) endpoint.lookAgain();
   }
 
   close(): void {
     clearInterval(this.#sweeper);
+    clearInterval(this.#ticker);
   }
 
   #full(): boolean {

@@ -29,6 +29,8 @@ export interface EndpointOptions {
   readonly allowance: Allowance;
   readonly token: string;
   readonly userAgent: string;
+  /** requests may be begun */
+  readonly permit: { readonly holds: (now: number) => boolean };
 }
 
 /** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
@@ -63,7 +65,7 @@ export class Endpoint {
     this.#events = events;
     this.#breaker = new Breaker(options.timing);
     const host: BacklogHost = {
-      allowed: () => (this.active ? this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) : 0),
+      allowed: () => this.#allowed,
       allowedAt: () => this.#breaker.probeAt,
       probing: () => this.#breaker.open,
       busyLanes: () => this.#direct.items().map((delivery) => delivery.lane),
@@ -156,8 +158,9 @@ export class Endpoint {
     this.#backlog.wake(true);
   }
 
-  /** Parked ones may have become due that were not. */
+  /** More may be sent than before, or parked ones have become due. */
   lookAgain(): void {
+    this.#run();
     this.#backlog.wake(false);
   }
 
@@ -253,12 +256,17 @@ export class Endpoint {
 
   #run(): void {
     if (!this.active) return;
-    while (this.#inFlight < this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) && (this.#inFlight === 0 || this.#options.allowance.more)) {
+    while (this.#inFlight < this.#allowed && (this.#inFlight === 0 || this.#options.allowance.more)) {
       const delivery = this.#take();
       if (delivery === undefined) break;
       this.#send(delivery);
     }
     this.#backlog.refill();
+  }
+
+  /** How many requests may be under way. */
+  get #allowed(): number {
+    return this.active && this.#options.permit.holds(performance.now()) ? this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) : 0;
   }
 
   /** Live ones and parked ones take turns, so that neither starves the other. */

@@ -131,6 +131,7 @@ test('waiting for room leaves no listener behind', async () => {
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
   const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, egress, token: 't', userAgent: 'u', allowance: new Allowance(1e6, 1e6, 1e6) };
   const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
+  dispatcher.resume();
   await dispatcher.apply([{
     id: '1', endpoint: 'not a URL', token: null, secret: null, chatTypes: null, updateTypes: null,
     ordering: 'message', conflate: false, maxInFlight: 1, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,

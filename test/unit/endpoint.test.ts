@@ -16,7 +16,7 @@ function note(name: string, lsn: bigint): Note {
 }
 
 /** An endpoint whose receiver answers nothing yet, and what it parks, in order. */
-async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; parked: string[] }> {
+async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; parked: string[]; permitted: { now: boolean } }> {
   const hook = await startReceiver();
   const gate = closedGate();
   hook.respond = () => ({ status: 200, delayUntil: gate.opened });
@@ -29,14 +29,15 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
     id: '1', endpoint: hook.url, token: null, secret: null, chatTypes: null, updateTypes: null,
     ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
   };
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u', allowance: new Allowance(1e6, 1e6, 1e6) };
+  const permitted = { now: true };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u', allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
   const endpoint = new Endpoint(webhook, options, parking, events, []);
   onTestFinished(async () => {
     await endpoint.abandon();
     gate.open();
     await hook.close();
   });
-  return { endpoint, hook, parked };
+  return { endpoint, hook, parked, permitted };
 }
 
 test('what is under way is parked with, and before, what is parked behind it: after a crash the rows alone keep the order', async () => {
@@ -57,4 +58,17 @@ test('what comes while all of an endpoint\'s lanes go through the rows does not 
   endpoint.accept(note('second', 2n), 'lane', 0, nothing);
   endpoint.accept(note('third', 3n), 'lane', 0, nothing);
   await eventually(() => expect(parked).toEqual(['first', 'second', 'third']));
+});
+
+test('no request is begun while another instance may lead; what waited goes as soon as this one does again', async () => {
+  const { endpoint, hook, permitted } = await hangingEndpoint();
+  endpoint.accept(note('before', 1n), 'lane', 0, nothing);
+  await hook.waitForNotifications(1);
+  permitted.now = false;
+  endpoint.accept(note('meanwhile', 2n), 'other lane', 0, nothing);
+  expect([endpoint.inFlight, endpoint.queued]).toEqual([1, 1]);
+  permitted.now = true;
+  endpoint.lookAgain();
+  expect([endpoint.inFlight, endpoint.queued]).toEqual([2, 0]);
+  await hook.waitForNotifications(2);
 });
