@@ -51,8 +51,11 @@ function outages(history: History, endpoint: EndpointFacts): readonly Gap[] {
     if (active && from !== null) {
       gaps.push([from, commit]);
       from = null;
+    } else if (!active && gone) {
+      // What waited is dropped, also of an endpoint that was not active at that moment.
+      from = -1;
     } else if (!active && from === null) {
-      from = gone ? -1 : reach(history, endpoint, commit);
+      from = reach(history, endpoint, commit);
     }
   }
   if (from !== null) gaps.push([from, history.commits.length]);

@@ -12,7 +12,8 @@ import { Stage, type Endpoint } from './stage.js';
 import { story } from './story.js';
 import { Workload, type Attempted } from './workload.js';
 
-const SETTLE_MS = 90_000;
+/** Longer than any retry, request and take-over takes here. */
+const STUCK_MS = 45_000;
 const STORIES = 4;
 
 export interface RunOptions {
@@ -55,7 +56,7 @@ export async function runTorture({ seconds, seed, sessions, only, signal }: RunO
     await sleep(seconds * 1000, undefined, { signal }).catch(() => undefined);
     await Promise.all([workload.stop(), torturer.stop()]);
     const settling = performance.now();
-    const unsettled = await settle(stage, SETTLE_MS);
+    const unsettled = await settle(stage, STUCK_MS);
     const settledMs = performance.now() - settling;
     const ended = await stopBridges(stage);
     await stage.catchUp();

@@ -5,12 +5,15 @@ import type { Stage } from './stage.js';
 
 const POLL_MS = 50;
 const NUDGE_MS = 4_000;
+/** However much moves: what goes round in circles does not end. */
+const LONGEST_MS = 300_000;
 
 /**
  * All faults are off: endpoints are enabled and verified again, and everything comes to rest.
+ * @param stuckMs so long nothing moves when something is stuck
  * @returns what did not; empty when all did
  */
-export async function settle(stage: Stage, deadlineMs: number): Promise<readonly string[]> {
+export async function settle(stage: Stage, stuckMs: number): Promise<readonly string[]> {
   stage.network.mend();
   for (const { receiver, network } of stage.endpoints) {
     receiver.manner = 'well';
@@ -20,11 +23,10 @@ export async function settle(stage: Stage, deadlineMs: number): Promise<readonly
   await stage.server.start();
   for (const bridge of stage.bridges.alive) bridge.thaw();
   if (stage.bridges.alive.length === 0) stage.bridges.start();
-  const deadline = Date.now() + deadlineMs;
   await findIds(stage);
-  const unverified = await verified(stage, deadline);
+  const unverified = await verified(stage, Date.now() + stuckMs);
   if (unverified.length > 0) return unverified;
-  return quiet(stage, deadline);
+  return quiet(stage, stuckMs);
 }
 
 /** An INSERT whose answer was lost. */
@@ -51,12 +53,14 @@ async function verified(stage: Stage, deadline: number): Promise<readonly string
   }
 }
 
-/** The slot is confirmed up to the end, and nothing waits. */
-async function quiet(stage: Stage, deadline: number): Promise<readonly string[]> {
+/** The slot is confirmed up to the end, and nothing waits. A machine that is busy may take its time, as long as things move. */
+async function quiet(stage: Stage, stuckMs: number): Promise<readonly string[]> {
   // Two statements: its own commit must lie before the position that is asked for.
   await stage.pool.query("SELECT pg_logical_emit_message(true, 'torture', 'the end')");
   const { rows } = await stage.pool.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
   const end = parseLsn(rows[0]?.lsn ?? '0/0');
+  const begun = Date.now();
+  let [moved, movedAt] = ['', begun];
   for (; ; await sleep(POLL_MS)) {
     await stage.sampleConfirmed();
     const left = await stage.pool.query<{ said: string }>(
@@ -64,7 +68,10 @@ async function quiet(stage: Stage, deadline: number): Promise<readonly string[]>
          FROM slackchat_bridge.deliveries ORDER BY status, id LIMIT 10`,
     );
     if (stage.confirmed >= end && left.rows.length === 0) return [];
-    if (Date.now() < deadline) continue;
+    const taken = stage.endpoints.reduce((sum, { receiver }) => sum + receiver.requests.filter(({ answeredAt }) => answeredAt !== null).length, 0);
+    const now = `${stage.confirmed < end ? stage.confirmed : end} ${taken}`;
+    if (now !== moved) [moved, movedAt] = [now, Date.now()];
+    if (Date.now() - movedAt < stuckMs && Date.now() - begun < LONGEST_MS) continue;
     return [...(stage.confirmed < end ? ['the slot is not confirmed up to the end'] : []), ...left.rows.map(({ said }) => `left: ${said}`)];
   }
 }
