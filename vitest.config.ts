@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: ['test/compose/**'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     fileParallelism: true,
