@@ -1,7 +1,36 @@
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compare, GENERATED } from '../../scripts/docs.js';
+
+const root = join(import.meta.dirname, '../..');
 
 test.each(GENERATED)('$page says what the code says: npm run docs brings it up to date', async (part) => {
   const { is, should } = await compare(part);
   expect(is).toBe(should);
+});
+
+/** As GitHub makes them of headings. */
+function anchors(page: string): Set<string> {
+  const headings = [...page.replaceAll(/^```[\s\S]*?^```$/gmu, '').matchAll(/^#+ (.+)$/gmu)];
+  return new Set(headings.map(([, text = '']) => text.toLowerCase().replaceAll(/[^\p{L}\p{N}\s_-]/gu, '').trim().replaceAll(' ', '-')));
+}
+
+async function brokenLinks(path: string): Promise<string[]> {
+  const text = (await readFile(join(root, path), 'utf8')).replaceAll(/^```[\s\S]*?^```$/gmu, '');
+  const broken: string[] = [];
+  for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/gu)) {
+    if (/^[a-z]+:/u.test(target)) continue;
+    const [file = '', anchor] = target.split('#');
+    const page = file === '' ? join(root, path) : join(root, dirname(path), file);
+    const there = await stat(page).then(() => true, () => false);
+    if (!there || (anchor !== undefined && !anchors(await readFile(page, 'utf8')).has(anchor))) broken.push(`${path}: ${target}`);
+  }
+  return broken;
+}
+
+test('every link between the pages leads to a page and a heading that are there', async () => {
+  const pages = [...(await readdir(root)), ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`)].filter((name) => name.endsWith('.md'));
+  expect(pages.length).toBeGreaterThan(10);
+  expect((await Promise.all(pages.map(brokenLinks))).flat()).toEqual([]);
 });
