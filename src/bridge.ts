@@ -24,6 +24,7 @@ import { ChannelData } from './shape/channel-data.js';
 import { Directory } from './shape/directory.js';
 import { Shaper, type Output, type Shaping } from './shape/shaper.js';
 import { sendCanary } from './store/canary.js';
+import { statusPage } from './status-page.js';
 import { ChannelReader } from './store/channels.js';
 import { MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
@@ -355,7 +356,8 @@ export class Bridge {
     const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN } = this.#config;
     if (ADMIN_PORT === null) return null;
     try {
-      const admin = await AdminServer.listen({ host: ADMIN_HOST, port: ADMIN_PORT, loopback: isLoopback(ADMIN_HOST), token: ADMIN_TOKEN ?? null }, this.#observer);
+      const options = { host: ADMIN_HOST, port: ADMIN_PORT, loopback: isLoopback(ADMIN_HOST), token: ADMIN_TOKEN ?? null };
+      const admin = await AdminServer.listen(options, this.#observer, statusPage(this.#pool, this.#observer, this.#activity, this.#log));
       this.#log.info({ host: ADMIN_HOST, port: admin.port }, 'admin listening');
       return admin;
     } catch (error) {

@@ -1,42 +1,11 @@
 import type { Outcome } from '../types.js';
+import type { Attempt, Span } from './events.js';
 
 /** A delivery as it is attempted; its body holds no token. */
 interface Note {
   readonly notificationId: string;
   readonly channelId: string;
   readonly body: string;
-}
-
-/** One attempt. Times are milliseconds since 1970. */
-export interface Attempt {
-  /** counts up from 1 */
-  readonly seq: number;
-  readonly at: number;
-  readonly webhookId: string;
-  readonly notificationId: string;
-  readonly channelId: string;
-  readonly attempt: number;
-  readonly kind: Outcome['kind'];
-  readonly status: number | null;
-  readonly reason: string | null;
-  /** duration of the attempt, ms */
-  readonly ms: number;
-  /** from the commit to the answer, ms; null: it does not come straight from the stream */
-  readonly latencyMs: number | null;
-  /** the beginning of the body */
-  readonly body: string;
-  readonly bodyLength: number;
-}
-
-/** What happened in one span of time. */
-export interface Span {
-  /** number of the span: its begin in milliseconds since 1970, divided by `SPAN_MS` */
-  readonly index: number;
-  readonly delivered: number;
-  readonly failed: number;
-  /** milliseconds from commit to answer of half and of 95 % of the first attempts; null: there were none */
-  readonly p50: number | null;
-  readonly p95: number | null;
 }
 
 export interface Health {
