@@ -31,17 +31,18 @@ const span = (name: string, text: string): HTMLElement => element('span', { clas
 /** Of an attempt: the process that counts may be another after a while. */
 export const keyOf = ({ seq, at }: Attempt): string => `${at}:${seq}`;
 
-/** One attempt; it does not change any more. */
+/** One attempt; it does not change any more, but what its endpoint is called may come later. */
 export function attemptLine(attempt: Attempt, nameEndpoint: NameEndpoint): Shown<Attempt> {
   const { kind, content } = subject(attempt.body);
   const time = new Date(attempt.at);
+  const to = span('to', '');
   const details = folded(
     [
       element('time', { datetime: time.toISOString() }, time.toLocaleTimeString('en-GB')),
       span(`badge ${attempt.kind === 'delivered' ? 'well' : 'failing'}`, attempt.kind),
       span('kind', kind.replaceAll('_', ' ')),
       span('content', content || attempt.reason || ''),
-      span('to', nameEndpoint(attempt.webhookId)),
+      to,
       span('took', milliseconds(attempt.latencyMs ?? attempt.ms)),
     ],
     () => [
@@ -58,7 +59,7 @@ export function attemptLine(attempt: Attempt, nameEndpoint: NameEndpoint): Shown
       payload(attempt.body, attempt.bodyLength),
     ],
   );
-  return { node: element('li', { class: 'delivery', 'data-key': keyOf(attempt) }, details), update: () => undefined };
+  return { node: element('li', { class: 'delivery', 'data-key': keyOf(attempt) }, details), update: () => setText(to, nameEndpoint(attempt.webhookId)) };
 }
 
 export function deadLine(first: DeadLetter, nameEndpoint: NameEndpoint, now: () => number, retry: (letter: DeadLetter) => void): Shown<DeadLetter> {

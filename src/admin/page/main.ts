@@ -9,8 +9,9 @@ import { milliseconds, rate, whole } from './format.js';
 import { showHeadline } from './headline.js';
 import { Series } from './series.js';
 
-/** As many as the bridge keeps. */
+/** As many as the bridge keeps, and as are shown at first. */
 const ATTEMPTS = 100;
+const FIRST = 20;
 /** A tab that nobody sees for so long lets go of the connection. */
 const HIDDEN_MS = 30_000;
 
@@ -20,6 +21,7 @@ let clockAhead = 0;
 let endpoints: readonly EndpointView[] = [];
 let attempts: readonly Attempt[] = [];
 let paused = false;
+let all = false;
 
 /** By the bridge's clock. */
 const now = (): number => Date.now() + clockAhead;
@@ -61,6 +63,7 @@ const SHOW: { readonly [K in keyof LiveEvents]: (data: LiveEvents[K]) => void } 
   endpoints(told) {
     endpoints = told;
     cards.show(told);
+    showAttempts();
     byId('no-endpoints').hidden = told.length > 0;
   },
   dead(told) {
@@ -108,8 +111,11 @@ function showAttempts(): void {
   byId('no-attempts').hidden = attempts.length > 0;
   const news = attempts.findIndex((attempt) => keyOf(attempt) === list.firstElementChild?.getAttribute('data-key'));
   setText(button, held && news !== 0 && list.childElementCount > 0 ? `Paused, ${whole(news === -1 ? attempts.length : news)} new` : paused ? 'Paused' : 'Pause');
+  const more = byId('more');
+  more.hidden = all || attempts.length <= FIRST;
+  setText(more, `Show all ${attempts.length}`);
   if (held && list.childElementCount > 0) return;
-  lines.show(attempts);
+  lines.show(all ? attempts : attempts.slice(0, FIRST));
 }
 
 function askFirst(question: string, go: () => void): void {
@@ -143,6 +149,11 @@ const connection = new Connection({
 
 byId('pause').addEventListener('click', () => {
   paused = !paused;
+  showAttempts();
+});
+byId('more').addEventListener('click', () => {
+  all = true;
+  lines.show(attempts);
   showAttempts();
 });
 byId('attempt-list').addEventListener('toggle', showAttempts, true);
