@@ -14,7 +14,7 @@ export function settingsTable(): string {
 function standard(field: z.ZodType): string {
   const result = z.safeParse(field, undefined);
   if (!result.success) return 'required';
-  const standards = z.union([z.string(), z.number(), z.array(z.string()).transform((list) => list.join(',')), z.undefined().transform(() => '')]);
+  const standards = z.union([z.null().transform(() => ''), z.string(), z.number(), z.array(z.string()).transform((list) => list.join(',')), z.undefined().transform(() => '')]);
   const shown = String(standards.parse(result.data));
   return shown === '' ? '' : `\`${shown}\``;
 }

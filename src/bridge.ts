@@ -17,7 +17,8 @@ import { Mirror } from './mirror.js';
 import { Observer } from './observer.js';
 import { anomalyEvents, endpointEvents, registryEvents, slotStatusEvent, stallEvents } from './reports.js';
 import { savesOf } from './saves.js';
-import { inspect, type Names } from './setup/inspect.js';
+import { inspect } from './setup/inspect.js';
+import { namesOf, type Names } from './setup/names.js';
 import { requireReady } from './setup/plan.js';
 import { Stalls } from './stalls.js';
 import { ChannelData } from './shape/channel-data.js';
@@ -33,6 +34,7 @@ import type { Source } from './store/source.js';
 import { Term } from './store/term.js';
 import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
+import { isFirst, laneSql, shareOf } from './shard.js';
 import { delay } from './time.js';
 import { USER_AGENT } from './version.js';
 import { watchedTables } from './watched.js';
@@ -91,8 +93,8 @@ export class Bridge {
     const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
     const timing = { baseMs: config.RETRY_BASE_MS, maxMs: config.RETRY_MAX_MS, maxAgeMs: config.RETRY_MAX_AGE_MS };
     const request = { egress, timeoutMs: config.REQUEST_TIMEOUT_MS, token: config.WEBHOOK_VERIFICATION_TOKEN, userAgent: USER_AGENT };
-    const term = new Term(pool, config.SLOT_NAME);
-    const parked = new ParkedStore(pool, term, () => this.#ledger.repeating);
+    const term = new Term(pool, names.slot);
+    const parked = new ParkedStore(pool, term, () => this.#ledger.repeating, (lane) => laneSql(config.SHARD, source.table('message')?.keyType ?? 'bigint', lane));
     const events = endpointEvents(log, this.#metrics, this.#activity, {
       note: (webhook, failure) => this.#inBackground('noting an endpoint\'s state', this.#registry.note(webhook, failure, Date.now())),
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
@@ -102,16 +104,18 @@ export class Bridge {
     const allowance = new Allowance(bytes / 4, bytes / 16, largest);
     this.#dispatcher = new Dispatcher({ ...request, timing, allowance }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
+    // What is no message's own is done by one of those that share the messages.
+    const first = isFirst(config.SHARD);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
-    this.#mirror = appTable === undefined ? null : new Mirror(new MirrorStore(pool, term, appTable), log);
-    const webhooks = new WebhookStore(pool, term, appTable);
+    this.#mirror = appTable === undefined || !first ? null : new Mirror(new MirrorStore(pool, term, appTable), log);
+    const webhooks = new WebhookStore(pool, term, appTable, (total) => shareOf(config.SHARD, total));
     const found = registryEvents(log, this.#metrics);
-    this.#registry = new Registry(webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS }, this.#mirror?.events(found) ?? found);
+    this.#registry = new Registry(webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS, challenges: first }, this.#mirror?.events(found) ?? found);
     this.#follower = new Follower(
       {
         connection: { ...connection, options: [connection.options, sessionOptions(config.TIME_ZONE, 0)].filter((part) => part !== undefined).join(' ') },
-        slot: config.SLOT_NAME,
-        publication: config.PUBLICATION_NAME,
+        slot: names.slot,
+        publication: names.publication,
         watched: watchedTables(names.tables, config.CHANNEL_REQUESTS === 'auto'),
         controlPrefix: 'slackchat_bridge',
         partBytes: bytes / 8,
@@ -127,7 +131,7 @@ export class Bridge {
         endOwn: (pid) => this.#leadership.endOwn(pid),
       },
     );
-    this.#observer = new Observer(pool, parked, config.SLOT_NAME, this.#metrics, {
+    this.#observer = new Observer(pool, parked, names.slot, this.#metrics, {
       check: () => this.#leadership.check(),
       follower: this.#follower,
       dispatcher: this.#dispatcher,
@@ -144,6 +148,7 @@ export class Bridge {
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       maxPayloadBytes: config.MAX_PAYLOAD_MB * MEGABYTE,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',
+      shard: config.SHARD === null ? null : { first },
       onAnomaly: anomalyEvents(log, this.#metrics),
     });
     this.#channelData = new ChannelData(new ChannelReader(pool, source), directory, {
@@ -180,7 +185,7 @@ export class Bridge {
    * @throws {PreconditionError} when the database is not ready for the bridge
    */
   static async open(config: BridgeConfig, log: Logger, signal: AbortSignal): Promise<Bridge | null> {
-    const names: Names = { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...config.mapping.tables.values()] };
+    const names = namesOf(config);
     const connection = await whenReachable(() => connectionConfig(config.environment, 'slackchat-bridge'), log, signal);
     if (connection === null) return null;
     const pool = createPool(connection, sessionOptions(config.TIME_ZONE, 30_000), 5, (error) => log.debug({ reason: error.message }, 'a database session broke'));
@@ -281,7 +286,7 @@ export class Bridge {
       if (signal.aborted || generation !== this.#generation) return;
     }
     this.#doing = SHAPES;
-    const saves = savesOf(arrivals.map(({ transaction }) => transaction));
+    const saves = savesOf(arrivals.map(({ transaction }) => transaction), this.#config.SHARD !== null);
     if (saves !== null) {
       const synced = await this.#mirror?.sync(saves.app, false);
       await this.#registry.saved(new Set([...saves.own, ...(synced?.challenge ?? [])]));

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ConfigurationError } from './errors.js';
 import { readMapping, type Read } from './mapping-file.js';
 import type { ChatMapping } from './mapping.js';
+import { MOST_SHARDS, parseShard, shardName } from './shard.js';
 
 /** The environment as the process has it; every value is text. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -66,6 +67,12 @@ const database = z.object({
     .describe('a JSON file that says where the tables and columns of another chat are: [other-schemas.md](other-schemas.md)'),
   APP_WEBHOOKS: choice(['off', 'mirror'], 'off')
     .describe('`mirror`: rows of the application\'s own table `slackchat_webhook` are endpoints too ([delivery.md](delivery.md#the-applications-own-table)); for `setup` and `run` alike. The application must no longer post by itself: [take-over.md](take-over.md)'),
+  SHARD: z
+    .string()
+    .refine((text) => parseShard(text) !== undefined, fail(`i/n, such as 1/3, 2/3 and 3/3 for the three instances that share the messages, n at most ${MOST_SHARDS}`))
+    .transform((text) => parseShard(text) ?? null)
+    .default(null)
+    .describe('`i/n`: this is instance i of n that share the messages, each with a slot of its own; PostgreSQL 15 and newer: [shards.md](shards.md)'),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info')
     .describe('`debug` also shows what succeeded'),
 });
@@ -140,17 +147,12 @@ export type BridgeConfig = Readonly<z.infer<typeof bridge>> & More;
 /** What it takes to ask the database and a running bridge. */
 export type StatusConfig = Readonly<z.infer<typeof status>> & More;
 
-/** Names of the contract that this version does not know how to honour yet: better refused than ignored. */
-const NOT_YET: Readonly<Record<string, string>> = {
-  SHARD: '',
-};
-
 const SECRET = /TOKEN|SECRET|PASSWORD|_URL$/u;
 
 /** @throws {ConfigurationError} naming every fault at once */
 export function databaseConfig(environment: Environment): DatabaseConfig {
   const { value, faults } = check(database, environment);
-  return finish(database, environment, mappingOf(value), [...faults, ...connectionFaults(environment)]);
+  return finish(database, environment, mappingOf(value), [...faults, ...connectionFaults(environment), ...shardFaults(value)]);
 }
 
 /** @throws {ConfigurationError} naming every fault at once */
@@ -162,13 +164,7 @@ export function statusConfig(environment: Environment): StatusConfig {
 /** @throws {ConfigurationError} naming every fault at once */
 export function bridgeConfig(environment: Environment): BridgeConfig {
   const { value, faults } = check(bridge, environment);
-  const more = [...connectionFaults(environment)];
-  for (const [key, accepted] of Object.entries(NOT_YET)) {
-    const given = environment[key];
-    if (given !== undefined && given !== accepted && given !== '') {
-      more.push(`${key}: not supported by this version${accepted === '' ? '' : ` (only ${accepted} is)`}`);
-    }
-  }
+  const more = [...connectionFaults(environment), ...shardFaults(value)];
   const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN, MAX_BUFFER_MB, MAX_PAYLOAD_MB, RETRY_BASE_MS, RETRY_MAX_MS } = value;
   if (ADMIN_PORT !== null && ADMIN_HOST !== undefined && !isLoopback(ADMIN_HOST) && ADMIN_TOKEN === undefined) {
     more.push('ADMIN_TOKEN: missing; it is required because ADMIN_HOST is not a loopback address');
@@ -214,6 +210,14 @@ function check<T extends z.ZodObject>(schema: T, environment: Environment): { va
 function connectionFaults(environment: Environment): string[] {
   const named = ['DATABASE_URL', 'PGHOST', 'PGDATABASE', 'PGSERVICE'].some((key) => (environment[key] ?? '') !== '');
   return named ? [] : ['DATABASE_URL: missing; accepted: a URL like postgres://user:password@host:5432/database, or the PG* variables'];
+}
+
+function shardFaults({ SHARD = null, SLOT_NAME = '', PUBLICATION_NAME = '' }: Partial<z.infer<typeof database>>): string[] {
+  const refused = SHARD === null ? [] : ['SHARD: not supported by this version'];
+  return Object.entries({ SLOT_NAME, PUBLICATION_NAME }).flatMap(([key, base]) => {
+    const length = shardName(base, SHARD && { index: SHARD.count, count: SHARD.count }).length;
+    return length <= 63 ? [] : [`${key}: given ${JSON.stringify(base)}; accepted: ${63 - (length - base.length)} characters at the most, because SHARD adds to it`];
+  }).concat(refused);
 }
 
 function mappingOf({ MAPPING_FILE, SOURCE_SCHEMA = 'public', TABLE_PREFIX = 'slackchat_', APP_WEBHOOKS = 'off' }: Partial<z.infer<typeof database>>): Read {

@@ -7,9 +7,11 @@ import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import type { Mirror } from './mirror.js';
 import type { Observer } from './observer.js';
-import { inspect, type Names } from './setup/inspect.js';
+import { inspect } from './setup/inspect.js';
+import { allOf, countOf, type Names } from './setup/names.js';
 import { missingFromStream } from './setup/plan.js';
 import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
+import { isFirst } from './shard.js';
 import { DIRECTORY_ENTITIES, type Directory } from './shape/directory.js';
 import { disableMirrored } from './store/mirror.js';
 import type { Source } from './store/source.js';
@@ -71,9 +73,9 @@ export class Leadership implements FollowHooks {
       await this.#beginAfresh(identity);
     }
     await this.#checkStream();
-    if (await resumeResync(pool)) this.#log.warn('every channel is announced, because changes were missed');
+    if (await resumeResync(pool, this.#names)) this.#log.warn('every channel is announced, because changes were missed');
     observer.state = 'streaming';
-    this.#log.info({ slot: this.#config.SLOT_NAME, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
+    this.#log.info({ slot: this.#names.slot, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
     dispatcher.resume();
     inbox.open();
   }
@@ -83,7 +85,7 @@ export class Leadership implements FollowHooks {
     if (observer.state === 'standby') return;
     observer.state = 'standby';
     await this.#forget();
-    this.#log.info({ slot: this.#config.SLOT_NAME }, 'standing by: another instance streams from the slot');
+    this.#log.info({ slot: this.#names.slot }, 'standing by: another instance streams from the slot');
   }
 
   faulted(reason: string): void {
@@ -108,7 +110,7 @@ export class Leadership implements FollowHooks {
   async endOwn(pid: number): Promise<boolean> {
     const result = await this.#rooms.pool.query<{ ended: string | null }>(
       `SELECT pg_terminate_backend(active_pid) AS ended FROM pg_replication_slots WHERE slot_name = $1 AND active_pid = $2`,
-      [this.#config.SLOT_NAME, pid],
+      [this.#names.slot, pid],
     );
     return result.rows.length > 0;
   }
@@ -137,8 +139,8 @@ export class Leadership implements FollowHooks {
       for (const row of await source.newest(entity, DIRECTORY_LIMIT)) directory.put(entity, row);
     }
     await observer.observe();
-    await webhooks.forgetPassed(this.#config.SLOT_NAME);
-    if (mirror === null) await disableMirrored(pool);
+    await webhooks.forgetPassed(allOf(this.#names, countOf(this.#names)).map(({ slot }) => slot));
+    if (mirror === null && isFirst(this.#names.shard)) await disableMirrored(pool);
     const synced = await mirror?.sync(new Map(), true);
     await registry.load();
     for (const id of synced?.doubted ?? []) registry.verify(id);
@@ -160,7 +162,7 @@ export class Leadership implements FollowHooks {
     const faults = missingFromStream(await inspect(pool, this.#names), this.#names);
     if (faults.length === 0) return;
     // What was committed since is not in the stream: once it is whole again, every channel is announced.
-    await noteResync(pool);
+    await noteResync(pool, this.#names);
     throw new StreamError(`changes are missing from the stream: ${faults.join('; ')}; run slackchat-bridge setup`);
   }
 

@@ -9,8 +9,11 @@ export interface Saves {
   readonly app: ReadonlyMap<string, boolean>;
 }
 
-/** What these transactions did to the tables of endpoints; null: nothing that is news. */
-export function savesOf(transactions: readonly Transaction[]): Saves | null {
+/**
+ * What these transactions did to the tables of endpoints; null: nothing that is news.
+ * @param shared other instances write to the endpoints' rows all the time, what they found out: that is news and no save
+ */
+export function savesOf(transactions: readonly Transaction[], shared: boolean): Saves | null {
   const own = new Set<string>();
   const app = new Map<string, boolean>();
   let concerned = false;
@@ -22,6 +25,7 @@ export function savesOf(transactions: readonly Transaction[]): Saves | null {
       if (change.kind === 'truncate') concerned ||= (['webhook', 'appWebhook'] as const).some((entity) => news[entity] && change.entities.includes(entity));
       if (change.kind !== 'row' || (change.entity !== 'webhook' && change.entity !== 'appWebhook') || !news[change.entity]) continue;
       concerned = true;
+      if (shared && marks.length > 0) continue;
       const id = (change.after ?? change.before)['id'];
       if (typeof id !== 'string') continue;
       if (change.entity === 'webhook') own.add(id);

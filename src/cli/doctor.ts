@@ -6,9 +6,9 @@ import { examine, settingsCheck, type Examined } from '../doctor/examine.js';
 import { ConfigurationError, PreconditionError } from '../errors.js';
 import { slackchatMapping, tableName } from '../mapping.js';
 import { TextRenderer } from '../shape/render/text.js';
+import { namesOf } from '../setup/names.js';
 import { environmentWith, envFileOption } from './environment.js';
 import { withProgress } from './progress.js';
-import { namesOf } from './setup.js';
 import { print } from './table.js';
 
 export function doctorCommand(): Command {

@@ -30,7 +30,7 @@ export function runCommand(): Command {
       process.on('SIGTERM', onSignal);
       process.on('SIGINT', onSignal);
       if (options.setup === true) {
-        const setup = { done: (step: string) => log.info({ step }, 'setup'), leaveLostSlot: true };
+        const setup = { done: (step: string) => log.info({ step }, 'setup'), starting: true };
         await whenReachable(() => setUp(config, setup), log, stop.signal);
       }
       const bridge = await Bridge.open(config, log, stop.signal);

@@ -2,8 +2,10 @@ import { Command } from 'commander';
 import { databaseConfig, type DatabaseConfig } from '../config.js';
 import { connectionConfig } from '../database.js';
 import { applyStep, openSetupSession, printStep } from '../setup/apply.js';
-import { inspect, type Names } from '../setup/inspect.js';
-import { planGrants, planSetup, slotWasMade } from '../setup/plan.js';
+import { inspect } from '../setup/inspect.js';
+import { refuseLayout } from '../setup/layout.js';
+import { namesOf } from '../setup/names.js';
+import { planGrants, planSetup } from '../setup/plan.js';
 import { environmentWith, envFileOption } from './environment.js';
 import { withProgress } from './progress.js';
 
@@ -27,17 +29,16 @@ export function setupCommand(): Command {
     });
 }
 
-export function namesOf(config: DatabaseConfig): Names {
-  return { slot: config.SLOT_NAME, publication: config.PUBLICATION_NAME, tables: [...config.mapping.tables.values()] };
-}
-
 export interface SetupOptions {
   readonly done: (title: string) => void;
   /** says what is waited for */
   readonly wait?: typeof withProgress;
   readonly grant?: string | undefined;
-  /** a slot that was there and is lost is not made anew: ON_SLOT_LOST decides about it */
-  readonly leaveLostSlot?: boolean;
+  /**
+   * An instance that starts: a slot that was there and is lost is not made anew (ON_SLOT_LOST decides about it), how many
+   * share the messages does not change, and nothing is removed.
+   */
+  readonly starting?: boolean;
 }
 
 /** @returns how many steps there were to do */
@@ -47,8 +48,10 @@ export async function setUp(config: DatabaseConfig, options: SetupOptions): Prom
   try {
     const names = namesOf(config);
     const state = await inspect(session.client, names);
-    const leave = options.leaveLostSlot === true && slotWasMade(state, names);
-    const steps = [...planSetup(state, names), ...(options.grant === undefined ? [] : [planGrants(options.grant, names)])].filter((step) => !(leave && step.slot === true));
+    const starting = options.starting === true;
+    if (starting) refuseLayout(state, names);
+    const all = [...planSetup(state, names), ...(options.grant === undefined ? [] : [planGrants(options.grant, names)])];
+    const steps = all.filter((step) => !starting || (step.lost !== true && step.tidying !== true));
     for (const step of steps) {
       await wait(step.title, applyStep(session.client, step));
       options.done(step.title);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { statusConfig, type StatusConfig } from '../config.js';
 import { megabytes } from '../doctor/check.js';
 import { ConfigurationError, errorMessage, PreconditionError } from '../errors.js';
+import { namesOf } from '../setup/names.js';
 import { viewEndpoint, type EndpointRow, type EndpointView, type SlotRow } from '../status.js';
 import { Overview } from '../store/overview.js';
 import { environmentWith, envFileOption } from './environment.js';
@@ -59,11 +60,12 @@ export function statusCommand(): Command {
     .addHelpText('after', '\nTells; it does not judge: doctor does. Status 1 only when the database does not answer.')
     .action(async (options: Options) => {
       const config = statusConfig(environmentWith(options.envFile));
+      const slotName = namesOf(config).slot;
       const [database, process] = await Promise.all([ask(config, options.envFile), withProgress('asking the bridge', askProcess(options.admin ?? adminUrl(config), config.ADMIN_TOKEN))]);
       const live = new Map(process.status?.endpoints.map((endpoint) => [endpoint.id, endpoint]));
       const endpoints = database.endpoints.map((row) => viewEndpoint(row, live.get(row.id) ?? null));
-      if (options.json === true) print(JSON.stringify({ bridge: process, slot: { name: config.SLOT_NAME, ...database.slot }, endpoints, databaseFault: database.fault }, null, 2));
-      else tell(config.SLOT_NAME, process, database, endpoints);
+      if (options.json === true) print(JSON.stringify({ bridge: process, slot: { name: slotName, ...database.slot }, endpoints, databaseFault: database.fault }, null, 2));
+      else tell(slotName, process, database, endpoints);
       if (database.fault !== null) throw new PreconditionError(`the database does not answer: ${database.fault}`);
     });
 }
@@ -72,7 +74,7 @@ async function ask(config: StatusConfig, envFile: string | undefined): Promise<D
   try {
     return await withDatabase(envFile, async (client) => {
       const overview = new Overview(client);
-      return { slot: await overview.slot(config.SLOT_NAME), endpoints: await overview.endpoints(LIMIT), fault: null };
+      return { slot: await overview.slot(namesOf(config).slot), endpoints: await overview.endpoints(LIMIT), fault: null };
     });
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;

@@ -5,10 +5,10 @@ import { connectionConfig } from '../database.js';
 import { ConfigurationError } from '../errors.js';
 import { applyStep, openSetupSession } from '../setup/apply.js';
 import { inspect } from '../setup/inspect.js';
+import { namesOf } from '../setup/names.js';
 import { planTeardown } from '../setup/plan.js';
 import { environmentWith, envFileOption } from './environment.js';
 import { withProgress } from './progress.js';
-import { namesOf } from './setup.js';
 
 export function teardownCommand(): Command {
   return new Command('teardown')

@@ -23,6 +23,11 @@ export interface RegistryEvents {
   fault(webhook: Webhook, reason: string): void;
 }
 
+export interface RegistryOptions extends VerifierOptions {
+  /** false: another instance challenges endpoints, and this one hears of it from their table */
+  readonly challenges: boolean;
+}
+
 /** `last_error` is written no more often than this for each endpoint. */
 const NOTE_INTERVAL_MS = 30_000;
 
@@ -32,16 +37,18 @@ export class Registry {
   readonly #dispatcher: Dispatcher;
   readonly #events: RegistryEvents;
   readonly #verifier: Verifier;
+  readonly #challenges: boolean;
   /** endpoints whose failure stands in the table: when it was written */
   readonly #noted = new Map<string, number>();
   #webhooks = new Map<string, Webhook>();
   #last: Promise<void> = Promise.resolve();
   #forgotten = new AbortController();
 
-  constructor(table: WebhookTable, dispatcher: Dispatcher, options: VerifierOptions, events: RegistryEvents) {
+  constructor(table: WebhookTable, dispatcher: Dispatcher, options: RegistryOptions, events: RegistryEvents) {
     this.#table = table;
     this.#dispatcher = dispatcher;
     this.#events = events;
+    this.#challenges = options.challenges;
     this.#verifier = new Verifier(options, {
       verified: (webhook) => this.#verified(webhook),
       refused: (webhook, reason, final) => this.#refused(webhook, reason, final),
@@ -72,7 +79,7 @@ export class Registry {
   /** Asked for: what is verified stays so until the challenge fails. */
   verify(webhookId: string): void {
     const webhook = this.#webhooks.get(webhookId);
-    if (webhook?.enabled === true) this.#verifier.request(webhook);
+    if (this.#challenges && webhook?.enabled === true) this.#verifier.request(webhook);
   }
 
   /** Notes in the row why nothing arrives, or that it does again. @returns null when that stands there, as it does nearly always */
@@ -149,7 +156,7 @@ export class Registry {
     await this.#dispatcher.apply(webhooks);
     for (const webhook of webhooks) {
       if (webhook.failureNoted && webhook.verified && !this.#noted.has(webhook.id)) this.#noted.set(webhook.id, 0);
-      if (!webhook.enabled || webhook.verified || this.#verifier.running(webhook.id)) continue;
+      if (!this.#challenges || !webhook.enabled || webhook.verified || this.#verifier.running(webhook.id)) continue;
       if (saved === null || saved.has(webhook.id) || webhook.awaited) this.#verifier.request(webhook);
     }
   }

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { ConfigurationError } from '../errors.js';
 import type { TableMapping } from '../mapping.js';
-import type { Names } from '../setup/inspect.js';
+import type { Names } from '../setup/names.js';
 import { accessChecks, roleOf } from './access-checks.js';
 import { failure, ok, type Check } from './check.js';
 import { connectionOf, openSession, tryReplication, unreachable } from './connect.js';

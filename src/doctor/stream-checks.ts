@@ -1,25 +1,29 @@
 import { mappingFaults } from '../catalog.js';
 import { PreconditionError } from '../errors.js';
 import { qualifiedName, quoteIdent, tableName, type TableMapping } from '../mapping.js';
-import { identityIsSufficient, type DatabaseState, type Names } from '../setup/inspect.js';
-import { planSetup, type Step } from '../setup/plan.js';
+import { identityIsSufficient, type DatabaseState } from '../setup/inspect.js';
+import type { Names } from '../setup/names.js';
+import { planSetup } from '../setup/plan.js';
+import { isSameFilter, rowFilter } from '../setup/row-filter.js';
+import { slotWasMade, type Step } from '../setup/statements.js';
 import { failure, megabytes, ok, someOf, unseen, warning, type Check } from './check.js';
 import { roleOf } from './access-checks.js';
 import { setting } from './platform.js';
+import { shardChecks } from './shard-checks.js';
 import type { Survey } from './survey.js';
 
 const SETUP = 'slackchat-bridge setup';
 /** What a bridge that keeps up never leaves behind. */
 const LAG_LIMIT = 256 * 1024 * 1024;
 
-type Wanted = Pick<TableMapping, 'schema' | 'table' | 'columns' | 'optional'> & { readonly name: string };
-const OWN_WEBHOOKS: Wanted = { schema: 'slackchat_bridge', table: 'webhooks', name: 'slackchat_bridge.webhooks', columns: {}, optional: [] };
+type Wanted = Pick<TableMapping, 'schema' | 'table' | 'columns' | 'optional'> & { readonly name: string; readonly wantedFilter: string | null };
+const OWN_WEBHOOKS: Wanted = { schema: 'slackchat_bridge', table: 'webhooks', name: 'slackchat_bridge.webhooks', columns: {}, optional: [], wantedFilter: null };
 
 /** What setup makes, and whether the slot is well. */
 export function streamChecks(survey: Survey): readonly Check[] {
   const { state } = survey;
   if (!state.known) return [unseen('setup', state.why, null)];
-  return [tables(survey, state.value), ownSchema(survey, state.value), ...publication(survey, state.value), identities(survey, state.value), ...slot(survey, state.value)];
+  return [tables(survey, state.value), ownSchema(survey, state.value), ...shardChecks(survey, state.value), ...publication(survey, state.value), identities(survey, state.value), ...slot(survey, state.value)];
 }
 
 function tables({ names }: Survey, state: DatabaseState): Check {
@@ -51,19 +55,23 @@ function publication({ names, published }: Survey, state: DatabaseState): readon
   if (!published.known) return [unseen(name, published.why, null)];
   const checks: Check[] = [];
   if (!state.publishesAll) checks.push(failure(name, `"${names.publication}" does not publish every kind of change`, `ALTER PUBLICATION ${quoted} SET (publish = 'insert, update, delete, truncate');`));
-  const wanted: readonly Wanted[] = [...names.tables.map((table) => ({ ...table, name: tableName(table) })), OWN_WEBHOOKS];
+  const wanted: readonly Wanted[] = [...names.tables.map((table) => ({ ...table, name: tableName(table), wantedFilter: rowFilter(table, names.shard, state.catalog) })), OWN_WEBHOOKS];
   const found = new Map(published.value.map((one) => [one.name, one]));
   const missing = wanted.filter((table) => !found.has(table.name));
-  if (missing.length > 0) checks.push(failure(name, `"${names.publication}" lacks ${someOf(missing.map((table) => table.name), 12)}`, `ALTER PUBLICATION ${quoted} ADD TABLE ${missing.map(qualifiedName).join(', ')};`));
+  if (missing.length > 0) checks.push(failure(name, `"${names.publication}" lacks ${someOf(missing.map((table) => table.name), 12)}`, names.shard !== null ? SETUP : `ALTER PUBLICATION ${quoted} ADD TABLE ${missing.map(qualifiedName).join(', ')};`));
   for (const table of wanted) {
     const again = `ALTER PUBLICATION ${quoted} DROP TABLE ${qualifiedName(table)}; ALTER PUBLICATION ${quoted} ADD TABLE ${qualifiedName(table)};`;
     const one = found.get(table.name);
     if (one === undefined) continue;
-    if (one.rowFilter !== null) checks.push(failure(name, `of ${table.name} only rows with ${one.rowFilter} are published`, again));
+    const { wantedFilter } = table;
+    if (!isSameFilter(one.rowFilter, wantedFilter)) {
+      const rows = (filter: string | null): string => (filter === null ? 'all rows' : `only rows with ${filter}`);
+      checks.push(failure(name, `of ${table.name} ${rows(one.rowFilter)} are published${wantedFilter === null ? '' : `, and it must be ${rows(wantedFilter)}`}`, wantedFilter === null ? again : SETUP));
+    }
     const hidden = one.columns === null ? [] : Object.entries(table.columns).filter(([logical, column]) => !table.optional.includes(logical) && one.columns?.includes(column) === false);
     if (hidden.length > 0) checks.push(failure(name, `of ${table.name} the columns ${someOf(hidden.map(([, column]) => column))} are not published`, again));
   }
-  return checks.length > 0 ? checks : [ok(name, `"${names.publication}" publishes every change of all ${wanted.length} tables`)];
+  return checks.length > 0 ? checks : [ok(name, `"${names.publication}" publishes every change of all ${wanted.length} tables${names.shard === null ? '' : ', of messages and what belongs to them those of this shard'}`)];
 }
 
 function identities({ names }: Survey, state: DatabaseState): Check {
@@ -78,7 +86,7 @@ function slot(survey: Survey, state: DatabaseState): readonly Check[] {
   const { names } = survey;
   const called = `"${names.slot}"`;
   if (state.slot === null) {
-    const was = survey.own.known && state.meta.get('slot') === names.slot;
+    const was = survey.own.known && slotWasMade(state, names);
     return [failure(name, was ? `${called} is lost: it was made, and is not there any more` : `${called} does not exist`, was ? `${SETUP}  # every channel is then announced to every endpoint` : SETUP)];
   }
   const { plugin, database, walStatus } = state.slot;

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { errorCode, errorMessage } from '../errors.js';
 import { qualifiedName, quoteIdent, tableName, type TableMapping } from '../mapping.js';
-import { inspect, inspectOwn, type DatabaseState, type Names, type OwnState } from '../setup/inspect.js';
+import { inspect, inspectOwn, type DatabaseState, type OwnState } from '../setup/inspect.js';
+import type { Names } from '../setup/names.js';
 import type { Row } from '../types.js';
 import type { Fact } from './check.js';
 import { MARKING_ROLES, MARKING_SETTINGS, platformOf, type Platform } from './platform.js';

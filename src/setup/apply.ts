@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { errorCode, errorMessage, PreconditionError } from '../errors.js';
 import { delay } from '../time.js';
-import type { Step } from './plan.js';
+import type { Step } from './statements.js';
 
 /** Setup waits no longer than this for a lock, because everything else would queue behind it. */
 const LOCK_TIMEOUT_MS = 3_000;

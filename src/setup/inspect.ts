@@ -1,13 +1,10 @@
 import type pg from 'pg';
 import { readCatalog, type Catalog } from '../catalog.js';
+import { parseLsn, type Lsn } from '../lsn.js';
 import { tableName, type ChatEntity, type TableMapping } from '../mapping.js';
+import { shardOfPublication, shardOfSlot, type Names } from './names.js';
+import { isSameFilter, rowFilter } from './row-filter.js';
 import { readScripts, type Script } from './scripts.js';
-
-export interface Names {
-  readonly slot: string;
-  readonly publication: string;
-  readonly tables: readonly TableMapping[];
-}
 
 export interface TableState {
   readonly entity: ChatEntity;
@@ -24,10 +21,21 @@ export interface SlotState {
   readonly active: boolean;
   readonly activePid: number | null;
   readonly walStatus: string | null;
+  /** null: it cannot say */
+  readonly confirmed: Lsn | null;
+}
+
+export interface PublicationState {
+  /** it publishes inserts, updates, deletes and truncates */
+  readonly publishesAll: boolean;
+  /** names of tables, without those of which other rows are published than have to be; null: there is no such publication */
+  readonly published: ReadonlySet<string> | null;
+  /** names of tables of which other rows are published than have to be */
+  readonly misfiltered: ReadonlySet<string>;
 }
 
 /** What setup, teardown and the start of the bridge have to know about a database. */
-export interface DatabaseState {
+export interface DatabaseState extends PublicationState {
   /** like 180004 */
   readonly serverVersion: number;
   readonly walLevel: string;
@@ -38,11 +46,12 @@ export interface DatabaseState {
   readonly meta: ReadonlyMap<string, string>;
   readonly tables: ReadonlyMap<ChatEntity, TableState>;
   readonly catalog: Catalog;
-  /** the publication publishes inserts, updates, deletes and truncates */
-  readonly publishesAll: boolean;
-  /** names of tables, without those of which only some rows are published; null: there is no such publication */
-  readonly published: ReadonlySet<string> | null;
   readonly slot: SlotState | null;
+  /** by name: all that are called as this bridge calls them, whatever number of shards they are for */
+  readonly slots: ReadonlyMap<string, SlotState>;
+  readonly publications: ReadonlyMap<string, PublicationState>;
+  /** ids of endpoints with ordering = 'channel'; only looked at where that matters */
+  readonly channelOrdered: readonly string[];
   readonly scripts: readonly Script[];
 }
 
@@ -96,18 +105,11 @@ export async function inspect(client: Queryable, names: Names, known?: OwnState)
   const found = new Map(rows.rows.map((row) => [tableName(row), row]));
   const tables = new Map(names.tables.map((table) => [table.entity, tableState(table, found.get(tableName(table)))]));
 
-  const publication = await one<{ everything: string }>(
-    'SELECT (pubinsert AND pubupdate AND pubdelete AND pubtruncate)::text AS everything FROM pg_publication WHERE pubname = $1',
-    [names.publication],
-  );
-  const published =
-    publication === undefined
-      ? null
-      : (await client.query<{ schema: string; table: string }>(`SELECT schemaname AS schema, tablename AS table FROM pg_publication_tables t WHERE pubname = $1 AND to_jsonb(t) ->> 'rowfilter' IS NULL`, [names.publication])).rows;
-  const slot = await one<{ plugin: string | null; database: string | null; active: string; active_pid: string | null; wal_status: string | null }>(
-    `SELECT plugin::text, database::text, active::text, active_pid::text, wal_status FROM pg_replication_slots WHERE slot_name = $1`,
-    [names.slot],
-  );
+  const catalog = await readCatalog(client, names.tables);
+  const publications = await inspectPublications(client, names, catalog);
+  const slots = await inspectSlots(client, names);
+  const ordered =
+    own.applied.length > 0 && names.shard !== null ? (await client.query<{ id: string }>(`SELECT id::text FROM slackchat_bridge.webhooks WHERE ordering = 'channel' ORDER BY id`)).rows : [];
   return {
     serverVersion: Number(server?.version ?? 0),
     walLevel: server?.wal_level ?? '',
@@ -115,21 +117,59 @@ export async function inspect(client: Queryable, names: Names, known?: OwnState)
     ...own,
     functionsDigest: own.meta.get('functions') ?? null,
     tables,
-    catalog: await readCatalog(client, names.tables),
-    publishesAll: publication?.everything === 'true',
-    published: published === null ? null : new Set(published.map(tableName)),
-    slot:
-      slot === undefined
-        ? null
-        : {
-            plugin: slot.plugin,
-            database: slot.database,
-            active: slot.active === 'true',
-            activePid: slot.active_pid === null ? null : Number(slot.active_pid),
-            walStatus: slot.wal_status,
-          },
+    catalog,
+    ...(publications.get(names.publication) ?? NO_PUBLICATION),
+    publications,
+    slot: slots.get(names.slot) ?? null,
+    slots,
+    channelOrdered: ordered.map(({ id }) => id),
     scripts: readScripts(),
   };
+}
+
+export const NO_PUBLICATION: PublicationState = { publishesAll: false, published: null, misfiltered: new Set() };
+
+async function inspectPublications(client: Queryable, names: Names, catalog: Catalog): Promise<ReadonlyMap<string, PublicationState>> {
+  const found = await client.query<{ name: string; everything: string }>(
+    `SELECT pubname::text AS name, (pubinsert AND pubupdate AND pubdelete AND pubtruncate)::text AS everything FROM pg_publication WHERE starts_with(pubname, $1)`,
+    [names.base.publication],
+  );
+  // Row filters came with PostgreSQL 15.
+  const members = await client.query<{ publication: string; schema: string; table: string; filter: string | null }>(
+    `SELECT pubname::text AS publication, schemaname AS schema, tablename AS table, to_jsonb(t) ->> 'rowfilter' AS filter
+       FROM pg_publication_tables t WHERE starts_with(pubname, $1)`,
+    [names.base.publication],
+  );
+  const publications = new Map<string, PublicationState>();
+  for (const { name, everything } of found.rows) {
+    const shard = shardOfPublication(names, name);
+    if (shard === undefined) continue;
+    const filters = new Map(names.tables.map((table) => [tableName(table), rowFilter(table, shard, catalog)]));
+    const published = new Set<string>();
+    const misfiltered = new Set<string>();
+    for (const member of members.rows) {
+      if (member.publication !== name) continue;
+      const table = tableName(member);
+      (isSameFilter(member.filter, filters.get(table) ?? null) ? published : misfiltered).add(table);
+    }
+    publications.set(name, { publishesAll: everything === 'true', published, misfiltered });
+  }
+  return publications;
+}
+
+async function inspectSlots(client: Queryable, names: Names): Promise<ReadonlyMap<string, SlotState>> {
+  const { rows } = await client.query<{ name: string; plugin: string | null; database: string | null; active: string; active_pid: string | null; wal_status: string | null; confirmed: string | null }>(
+    `SELECT slot_name::text AS name, plugin::text, database::text, active::text, active_pid::text, wal_status, confirmed_flush_lsn::text AS confirmed
+       FROM pg_replication_slots WHERE starts_with(slot_name, $1)`,
+    [names.base.slot],
+  );
+  return new Map(
+    rows.flatMap((row) => {
+      if (shardOfSlot(names, row.name) === undefined) return [];
+      const { plugin, database, active, active_pid: pid, wal_status: walStatus, confirmed } = row;
+      return [[row.name, { plugin, database, active: active === 'true', activePid: pid === null ? null : Number(pid), walStatus, confirmed: confirmed === null ? null : parseLsn(confirmed) }]];
+    }),
+  );
 }
 
 function tableState(table: TableMapping, row: TableRow | undefined): TableState {

@@ -1,25 +1,16 @@
 import { refuseMisfit } from '../catalog.js';
 import { PreconditionError } from '../errors.js';
 import { qualifiedName, quoteIdent, tableName, type TableMapping } from '../mapping.js';
-import { identityIsSufficient, type DatabaseState, type Names } from './inspect.js';
+import { identityIsSufficient, NO_PUBLICATION, type DatabaseState } from './inspect.js';
+import { allOf, countOf, type Names } from './names.js';
+import { planLayout, refuseLayout } from './layout.js';
+import { filterFaults, rowFilter } from './row-filter.js';
 import { functionsDigest, withNames } from './scripts.js';
-
-/** One thing to do: its statements run in one transaction, in order. */
-export interface Step {
-  readonly title: string;
-  /** what the role must be or have */
-  readonly needs: string;
-  readonly sql: readonly string[];
-  /** it is about the slot */
-  readonly slot?: boolean;
-}
+import { createSlotSql, dropLostSlotSql, dropSlotSql, literal, noteResyncSql, remember, rememberSlotSql, slotWasMade, type Step } from './statements.js';
 
 const OWNER = 'owner of the table';
 const FUNCTIONS = 'functions for control by SQL';
 const SCHEMA_OWNER = 'owner of the schema slackchat_bridge';
-/** In `meta`, until it has been asked for. */
-export const RESYNC_PENDING = 'resync pending';
-export const NOTE_RESYNC_SQL = `INSERT INTO slackchat_bridge.meta (key, value) VALUES ('${RESYNC_PENDING}', now()::text) ON CONFLICT (key) DO NOTHING`;
 
 /**
  * What is missing, as SQL; nothing where everything is there. Pure.
@@ -65,7 +56,9 @@ export function planSetup(state: DatabaseState, names: Names): Step[] {
       ],
     });
   }
-  steps.push(...planPublication(state, names), ...planSlot(state, names));
+  // Publications first: a slot shows only what came after both.
+  const streams = allOf(names, countOf(names)).map((one) => ({ of: viewOf(state, names, one), names: one }));
+  steps.push(...streams.flatMap((one) => planPublication(one.of, one.names)), ...streams.flatMap((one) => planSlot(one.of, one.names)), ...planLayout(state, names));
   return steps;
 }
 
@@ -75,13 +68,13 @@ export function planSetup(state: DatabaseState, names: Names): Step[] {
  * @throws {PreconditionError} saying what is missing
  */
 export function requireReady(state: DatabaseState, names: Names): void {
-  const wasMade = slotWasMade(state, names);
+  refuseLayout(state, names);
   const missing = planSetup(state, names)
     // Older functions still do what this version asks of them.
-    .filter((step) => step.title !== FUNCTIONS && !(wasMade && step.slot === true))
+    .filter((step) => step.title !== FUNCTIONS && step.lost !== true && step.tidying !== true)
     .map(({ title }) => title);
   if (missing.length === 0) return;
-  const slot = state.slot === null && !wasMade ? `replication slot "${names.slot}" does not exist; ` : '';
+  const slot = state.slot === null && !slotWasMade(state, names) ? `replication slot "${names.slot}" does not exist; ` : '';
   throw new PreconditionError(`the database is not set up for the bridge: ${slot}missing: ${missing.join(', ')}. Run: slackchat-bridge setup`);
 }
 
@@ -94,7 +87,8 @@ export function missingFromStream(state: DatabaseState, names: Names): readonly 
   const faults = state.publishesAll ? [] : [`publication "${names.publication}" does not publish every kind of change`];
   for (const table of names.tables) {
     const name = tableName(table);
-    if (!state.published.has(name)) faults.push(`${name} is not in publication "${names.publication}", or only some of its rows are`);
+    if (state.misfiltered.has(name)) faults.push(`publication "${names.publication}" has other rows of ${name} than it must have`);
+    else if (!state.published.has(name)) faults.push(`${name} is not in publication "${names.publication}"`);
     else if (!identityIsSufficient(table, state)) faults.push(`the replica identity of ${name} no longer shows deleted rows`);
   }
   return faults;
@@ -102,16 +96,18 @@ export function missingFromStream(state: DatabaseState, names: Names): readonly 
 
 /** Undoes all of it. The bridge must not be running. */
 export function planTeardown(state: DatabaseState, names: Names): readonly Step[] {
-  if (state.slot?.active === true) {
-    throw new PreconditionError(`replication slot "${names.slot}" is in use (backend ${state.slot.activePid}): stop the bridge first`);
+  // Of every shard, whatever SHARD says: what they have in common goes too.
+  const slots = new Map([...state.slots].filter(([, { database }]) => database === state.database));
+  if (state.slot !== null) slots.set(names.slot, state.slot);
+  for (const [name, { active, activePid }] of slots) {
+    if (active) throw new PreconditionError(`replication slot "${name}" is in use (backend ${activePid}): stop the bridge first`);
   }
-  const steps: Step[] = [];
-  if (state.slot !== null) {
-    steps.push({ title: 'the replication slot', needs: 'REPLICATION', sql: [`SELECT pg_catalog.pg_drop_replication_slot(${literal(names.slot)})`] });
-  }
-  if (state.published !== null) {
-    steps.push({ title: 'the publication', needs: 'owner of the publication', sql: [`DROP PUBLICATION ${quoteIdent(names.publication)}`] });
-  }
+  const publications = new Set([...(state.published === null ? [] : [names.publication]), ...state.publications.keys()]);
+  const steps: Step[] = [
+    ...[...slots.keys()].map((name) => ({ title: called('the replication slot', name, names.base.slot), needs: 'REPLICATION', sql: [dropSlotSql(name)] })),
+    // Before the replica identities: while a publication filters by a column that is not in one, the server refuses updates.
+    ...[...publications].map((name) => ({ title: called('the publication', name, names.base.publication), needs: 'owner of the publication', sql: [`DROP PUBLICATION ${quoteIdent(name)}`] })),
+  ];
   for (const table of names.tables) {
     const before = state.meta.get(identityKey(table));
     const now = state.tables.get(table.entity)?.replicaIdentity;
@@ -150,59 +146,55 @@ export function planGrants(role: string, names: Names): Step {
   };
 }
 
-/** The bridge had this slot before: a missing one was lost. */
-export function slotWasMade(state: DatabaseState, names: Names): boolean {
-  return state.meta.get('slot') === names.slot;
+/** The state as another shard sees it. */
+function viewOf(state: DatabaseState, own: Names, names: Names): DatabaseState {
+  if (names.slot === own.slot) return state;
+  return { ...state, ...(state.publications.get(names.publication) ?? NO_PUBLICATION), slot: state.slots.get(names.slot) ?? null };
 }
 
-/** Only while it is lost: someone else may have made it anew meanwhile. */
-export function dropLostSlotSql(slot: string): string {
-  return `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots\n WHERE slot_name = ${literal(slot)} AND wal_status = 'lost'`;
-}
-
-/** The slot by itself: at setup, and again when it was lost. */
-export function createSlotSql(state: Pick<DatabaseState, 'serverVersion'>, slot: string): string {
-  const failover = state.serverVersion >= 170_000 ? ', failover => true' : '';
-  return `SELECT pg_catalog.pg_create_logical_replication_slot(${literal(slot)}, 'pgoutput'${failover})`;
-}
-
-/** Remembers that there was a slot, so that a missing one can be told from one that never was. */
-export function rememberSlotSql(slot: string): string {
-  return remember('slot', slot);
+function called(what: string, name: string, base: string): string {
+  return name === base ? what : `${what} ${name}`;
 }
 
 function planPublication(state: DatabaseState, names: Names): readonly Step[] {
-  const wanted = [...names.tables.map((table) => ({ name: tableName(table), sql: qualifiedName(table) })), OWN_WEBHOOKS];
+  const title = called('the publication', names.publication, names.base.publication);
+  const wanted = [...names.tables.map((table) => ({ name: tableName(table), sql: qualifiedName(table), filter: rowFilter(table, names.shard, state.catalog) })), OWN_WEBHOOKS];
   const missing = wanted.filter(({ name }) => state.published?.has(name) !== true);
+  const wrong = wanted.filter(({ name }) => state.misfiltered.has(name));
+  const name = quoteIdent(names.publication);
   const publish: Step[] =
     state.published === null || state.publishesAll
       ? []
-      : [{ title: 'the publication publishes everything', needs: 'owner of the publication', sql: [`ALTER PUBLICATION ${quoteIdent(names.publication)} SET (publish = 'insert, update, delete, truncate')`] }];
+      : [{ title: `${title} publishes everything`, needs: 'owner of the publication', sql: [`ALTER PUBLICATION ${name} SET (publish = 'insert, update, delete, truncate')`] }];
   if (missing.length === 0) return publish;
-  const list = missing.map(({ sql }) => sql).join(',\n  ');
-  const name = quoteIdent(names.publication);
-  const sql = state.published === null ? `CREATE PUBLICATION ${name} FOR TABLE\n  ${list}` : `ALTER PUBLICATION ${name} ADD TABLE\n  ${list}`;
-  return [...publish, { title: 'the publication', needs: `CREATE on the database and ${OWNER}s`, sql: [sql] }];
+  const list = missing.map(({ sql, filter }) => (filter === null ? sql : `${sql} WHERE ${filter}`)).join(',\n  ');
+  const sql = [
+    ...(wrong.length === 0 ? [] : [`ALTER PUBLICATION ${name} DROP TABLE ${wrong.map((table) => table.sql).join(', ')}`]),
+    state.published === null ? `CREATE PUBLICATION ${name} FOR TABLE\n  ${list}` : `ALTER PUBLICATION ${name} ADD TABLE\n  ${list}`,
+  ];
+  return [...publish, { title, needs: `CREATE on the database and ${OWNER}s`, sql }];
 }
 
-const OWN_WEBHOOKS = { name: 'slackchat_bridge.webhooks', sql: 'slackchat_bridge.webhooks' };
+const OWN_WEBHOOKS = { name: 'slackchat_bridge.webhooks', sql: 'slackchat_bridge.webhooks', filter: null };
 
 function planSlot(state: DatabaseState, names: Names): readonly Step[] {
+  const title = called('the replication slot', names.slot, names.base.slot);
   const steps: Step[] = [];
+  const wasMade = slotWasMade(state, names);
   const lost = state.slot?.walStatus === 'lost';
-  if (slotWasMade(state, names) && (state.slot === null || lost)) {
+  if (wasMade && (state.slot === null || lost)) {
     // What was committed in between is in no slot, so every endpoint has to hear of every channel.
-    steps.push({ title: 'a note that every channel is to be announced, because the replication slot was lost', needs: SCHEMA_OWNER, sql: [NOTE_RESYNC_SQL], slot: true });
+    steps.push({ title: `a note that every channel is to be announced, because ${title} was lost`, needs: SCHEMA_OWNER, sql: [noteResyncSql(names)], lost: true });
   }
   if (lost) {
-    steps.push({ title: 'the lost replication slot goes', needs: 'REPLICATION', sql: [dropLostSlotSql(names.slot)], slot: true });
+    steps.push({ title: `${title}, which is lost, goes`, needs: 'REPLICATION', sql: [dropLostSlotSql(names.slot)], lost: wasMade });
   }
-  if (state.slot === null || state.slot.walStatus === 'lost') {
+  if (state.slot === null || lost) {
     // A slot cannot be made in a transaction that has written, so it stands by itself.
-    steps.push({ title: 'the replication slot', needs: 'REPLICATION', sql: [createSlotSql(state, names.slot)], slot: true });
+    steps.push({ title, needs: 'REPLICATION', sql: [createSlotSql(state, names.slot)], lost: wasMade });
   }
-  if (state.meta.get('slot') !== names.slot) {
-    steps.push({ title: 'a note that the slot was made', needs: SCHEMA_OWNER, sql: [rememberSlotSql(names.slot)] });
+  if (!wasMade) {
+    steps.push({ title: `a note that ${title} was made`, needs: SCHEMA_OWNER, sql: [rememberSlotSql(names)] });
   }
   return steps;
 }
@@ -211,6 +203,9 @@ function refuseUnfit(state: DatabaseState, names: Names): void {
   if (state.serverVersion < 140_000) {
     throw new PreconditionError(`PostgreSQL 14 or newer is needed; the server is ${Math.floor(state.serverVersion / 10_000)}`);
   }
+  if (names.shard !== null && state.serverVersion < 150_000) {
+    throw new PreconditionError(`SHARD needs PostgreSQL 15 or newer, whose publications can have some of the rows; the server is ${Math.floor(state.serverVersion / 10_000)}`);
+  }
   requireWalLevel(state);
   const known = Math.max(...state.scripts.map((script) => script.version));
   const newest = Math.max(0, ...state.applied);
@@ -218,10 +213,12 @@ function refuseUnfit(state: DatabaseState, names: Names): void {
     throw new PreconditionError(`the schema slackchat_bridge was made by a newer version of the bridge (migration ${newest}, this one knows ${known}): update the bridge`);
   }
   refuseMisfit(names.tables, state.catalog);
-  if (state.slot !== null && (state.slot.plugin !== 'pgoutput' || state.slot.database !== state.database)) {
-    throw new PreconditionError(
-      `replication slot "${names.slot}" belongs to something else (plugin ${state.slot.plugin}, database ${state.slot.database}): choose another SLOT_NAME`,
-    );
+  const unfiltered = names.shard === null ? [] : filterFaults(names.tables, state.catalog);
+  if (unfiltered.length > 0) throw new PreconditionError(`SHARD cannot be used with this database:\n  ${unfiltered.join('\n  ')}`);
+  for (const one of allOf(names, countOf(names))) {
+    const { slot } = viewOf(state, names, one);
+    if (slot === null || (slot.plugin === 'pgoutput' && slot.database === state.database)) continue;
+    throw new PreconditionError(`replication slot "${one.slot}" belongs to something else (plugin ${slot.plugin}, database ${slot.database}): choose another SLOT_NAME`);
   }
 }
 
@@ -240,12 +237,4 @@ function identityKey(table: TableMapping): string {
 function identityClause(identity: string | null, index: string | null): string {
   if (identity === 'n') return 'NOTHING';
   return identity === 'i' && index !== null ? `USING INDEX ${quoteIdent(index)}` : 'DEFAULT';
-}
-
-function remember(key: string, value: string): string {
-  return `INSERT INTO slackchat_bridge.meta (key, value) VALUES (${literal(key)}, ${literal(value)})\n  ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { PreconditionError, StreamError } from '../errors.js';
-import { inspect, type Names } from './inspect.js';
-import { createSlotSql, dropLostSlotSql, NOTE_RESYNC_SQL, RESYNC_PENDING } from './plan.js';
+import { inspect } from './inspect.js';
+import type { Names } from './names.js';
+import { createSlotSql, dropLostSlotSql, noteResyncSql, resyncPending } from './statements.js';
 
 /**
  * Makes the slot anew after it was lost. What was committed in between is not in it, so a resync of
@@ -11,7 +12,7 @@ import { createSlotSql, dropLostSlotSql, NOTE_RESYNC_SQL, RESYNC_PENDING } from 
  */
 export async function replaceSlot(pool: pg.Pool, names: Names): Promise<void> {
   const state = await requireLost(pool, names);
-  await noteResync(pool);
+  await noteResync(pool, names);
   if (state.slot !== null) await pool.query(dropLostSlotSql(names.slot));
   await pool.query(createSlotSql(state, names.slot));
 }
@@ -28,16 +29,16 @@ export async function requireLost(pool: pg.Pool, names: Names): Promise<Awaited<
 }
 
 /** Every endpoint has to hear of every channel, as soon as there is a stream to carry it. */
-export async function noteResync(pool: pg.Pool): Promise<void> {
-  await pool.query(NOTE_RESYNC_SQL);
+export async function noteResync(pool: pg.Pool, names: Names): Promise<void> {
+  await pool.query(noteResyncSql(names));
 }
 
 /** @returns whether a resync was pending; it is now in the stream */
-export async function resumeResync(pool: pg.Pool): Promise<boolean> {
+export async function resumeResync(pool: pg.Pool, names: Names): Promise<boolean> {
   const result = await pool.query(
     `WITH pending AS (DELETE FROM slackchat_bridge.meta WHERE key = $1 RETURNING key)
      SELECT pg_logical_emit_message(true, 'slackchat_bridge', '{"resync":"*"}') FROM pending`,
-    [RESYNC_PENDING],
+    [resyncPending(names)],
   );
   return (result.rowCount ?? 0) > 0;
 }

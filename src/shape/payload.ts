@@ -16,6 +16,11 @@ export interface Origin {
   readonly systemId: string;
   readonly commitLsn: Lsn;
   readonly committedAt: number;
+  /**
+   * Where several instances share the messages, the part of the transaction: of its changes each sees its own, so places
+   * in it would name others there. null: this instance sees all of them
+   */
+  readonly part: number | null;
 }
 
 /**
@@ -41,7 +46,7 @@ export function messageNotification(
 ): Notification {
   const { channelId, chatType, messageId, updateType, message } = about;
   return {
-    id: notificationId(origin, String(seq)),
+    id: notificationId(origin, origin.part === null ? String(seq) : `${updateType.slice('message_'.length)}-${origin.part}-${headerSafe(messageId)}`),
     lsn: origin.commitLsn,
     seq,
     committedAt: origin.committedAt,
@@ -116,8 +121,8 @@ function within(maxBytes: number, head: string, rest: string): Pick<Notification
 }
 
 /** Other schemas' keys can be any text, and the id goes into a header. */
-function headerSafe(channelId: string): string {
-  return /^[\w-]{1,64}$/u.test(channelId) ? channelId : createHash('sha256').update(channelId).digest('hex').slice(0, 32);
+function headerSafe(key: string): string {
+  return /^[\w-]{1,64}$/u.test(key) ? key : createHash('sha256').update(key).digest('hex').slice(0, 32);
 }
 
 function spell(channelId: string, format: ChannelIdFormat): string {

@@ -47,6 +47,8 @@ export interface ShapeOptions extends PayloadOptions {
   readonly settleMs: number;
   /** changes of channels are requests (CHANNEL_REQUESTS=auto) */
   readonly channelRequests: boolean;
+  /** null: this instance tells of everything; otherwise it shares the messages with others, and the first tells of whole channels */
+  readonly shard: { readonly first: boolean } | null;
   /** something that a person should know about: said once per kind by the caller */
   readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel' | 'template_error', detail: Readonly<Record<string, unknown>>) => void;
 }
@@ -97,7 +99,7 @@ export class Shaper<E> {
   take(arrivals: readonly { readonly transaction: Transaction; readonly entry: E }[], systemId: string): Shaping<E> {
     const work: Work<E>[] = [];
     for (const { transaction, entry } of arrivals) {
-      const origin = { systemId, commitLsn: transaction.commitLsn, committedAt: transaction.committedAt };
+      const origin = { systemId, commitLsn: transaction.commitLsn, committedAt: transaction.committedAt, part: this.#options.shard === null ? null : transaction.part };
       const whole = transaction.part === 0 && transaction.final;
       for (const effect of this.#effects(transaction)) work.push({ entry, origin, whole, effect });
       this.#directory.apply(transaction);
@@ -158,6 +160,8 @@ export class Shaper<E> {
 
   #effects(transaction: Transaction): readonly Effect[] {
     const effects = coalesce(transaction.changes);
+    // What is not filtered by message reaches every instance that shares them.
+    if (this.#options.shard?.first === false) return effects.filter(concernsEveryShard);
     const requests = this.#options.channelRequests ? channelRequests(transaction.changes) : [];
     return requests.length === 0 ? effects : [...effects, ...requests].toSorted((a, b) => a.place - b.place);
   }
@@ -324,6 +328,11 @@ function sliceOf<E>({ work, at }: Shaping<E>): readonly Work<E>[] {
 }
 
 type ControlEffect = Extract<Effect, { kind: 'control' }>;
+
+/** Each brings its own deliveries back; all else that is asked for is done once. */
+function concernsEveryShard(effect: Effect): boolean {
+  return effect.kind === 'message' || (effect.kind === 'control' && typeof effect.request['retry'] === 'string');
+}
 
 function asksForEveryChannel(effect: Effect): boolean {
   return effect.kind === 'truncate' || (effect.kind === 'control' && typeof effect.request['resync'] === 'string');

@@ -96,12 +96,17 @@ export class ParkedStore {
   readonly #pool: pg.Pool;
   readonly #term: Term;
   readonly #repeating: () => Repeating;
+  readonly #owns: (lane: string) => string;
 
-  /** @param repeating of these nothing is due: what goes before it in its lane, and has no row, is yet to come */
-  constructor(pool: pg.Pool, term: Term, repeating: () => Repeating) {
+  /**
+   * @param repeating of these nothing is due: what goes before it in its lane, and has no row, is yet to come
+   * @param owns whether a lane is this instance's, as SQL; the rows of the others are left to them
+   */
+  constructor(pool: pg.Pool, term: Term, repeating: () => Repeating, owns: (lane: string) => string = () => 'true') {
     this.#pool = pool;
     this.#term = term;
     this.#repeating = repeating;
+    this.#owns = owns;
   }
 
   /**
@@ -169,7 +174,7 @@ export class ParkedStore {
           SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, octet_length(d.body)::bigint AS bytes, d.attempts, d.next_attempt_at,
                  extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age
             FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
-           WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now()
+           WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now() AND ${this.#owns('d.lane')}
              AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4) AND NOT (d.commit_lsn >= $5::pg_lsn AND d.commit_lsn < $6::pg_lsn)
              AND EXISTS (SELECT FROM slackchat_bridge.meta m WHERE m.key = $7 AND m.value = $8)
            ORDER BY d.next_attempt_at LIMIT ${leastTriedFirst ? '1000' : '$2'}) head
@@ -242,6 +247,7 @@ export class ParkedStore {
           UPDATE slackchat_bridge.deliveries SET status = 'dead', next_attempt_at = NULL, last_error = coalesce(last_error, $3)
            WHERE id IN (SELECT id FROM slackchat_bridge.deliveries
                          WHERE webhook_id = $1 AND status = 'waiting' AND coalesce(first_attempt_at, created_at) < now() - $2::float8 * interval '1 ms'
+                           AND ${this.#owns('lane')}
                          ORDER BY coalesce(first_attempt_at, created_at) LIMIT 1000)
           RETURNING lane`,
         values: [webhookId, ageMs, reason],
@@ -258,7 +264,7 @@ export class ParkedStore {
     const result = await this.#pool.query<{ ms: string }>({
       name: 'next_due',
       text: `SELECT extract(epoch FROM d.next_attempt_at - now()) * 1000 AS ms FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
-              WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at IS NOT NULL
+              WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at IS NOT NULL AND ${this.#owns('d.lane')}
                 AND d.notification_id <> ALL ($2) AND d.lane <> ALL ($3) AND NOT (d.commit_lsn >= $4::pg_lsn AND d.commit_lsn < $5::pg_lsn)
               ORDER BY d.next_attempt_at LIMIT 1`,
       values: [webhookId, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to)],
@@ -270,7 +276,7 @@ export class ParkedStore {
   /** The lanes in which something waits, each with a time for its head now; null when more than `limit` deliveries wait. */
   async lanes(webhookId: string, limit: number): Promise<readonly string[] | null> {
     const result = await this.#pool.query<{ lane: string }>(
-      `SELECT lane FROM slackchat_bridge.deliveries WHERE webhook_id = $1 AND status = 'waiting' LIMIT $2`,
+      `SELECT lane FROM slackchat_bridge.deliveries WHERE webhook_id = $1 AND status = 'waiting' AND ${this.#owns('lane')} LIMIT $2`,
       [webhookId, limit + 1],
     );
     if (result.rows.length > limit) return null;
@@ -283,7 +289,7 @@ export class ParkedStore {
     const result = await this.#pool.query<{ webhook_id: string; waiting: string; dead: string; oldest: string | null }>(
       `SELECT webhook_id, count(*) FILTER (WHERE status = 'waiting') AS waiting, count(*) FILTER (WHERE status = 'dead') AS dead,
               1000 * extract(epoch FROM min(coalesce(first_attempt_at, created_at)) FILTER (WHERE status = 'waiting')) AS oldest
-         FROM slackchat_bridge.deliveries GROUP BY webhook_id`,
+         FROM slackchat_bridge.deliveries WHERE ${this.#owns('lane')} GROUP BY webhook_id`,
     );
     return result.rows.map((row) => ({
       webhookId: row.webhook_id,

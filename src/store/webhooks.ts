@@ -36,29 +36,37 @@ export class WebhookStore {
   readonly #pool: pg.Pool;
   readonly #term: Term;
   readonly #select: string;
+  readonly #share: (total: number) => number;
 
-  /** @param app the application's own table, when its rows are mirrored */
-  constructor(pool: pg.Pool, term: Term, app: TableMapping | undefined) {
+  /**
+   * @param app the application's own table, when its rows are mirrored
+   * @param share what this instance may have of an endpoint's requests at once
+   */
+  constructor(pool: pg.Pool, term: Term, app: TableMapping | undefined, share: (total: number) => number = (total) => total) {
     this.#pool = pool;
     this.#term = term;
     const awaited = app === undefined ? 'false' : awaitedIn(app);
+    this.#share = share;
     this.#select = `SELECT ${COLUMNS}, ${awaited} AS awaited FROM slackchat_bridge.webhooks ORDER BY id`;
   }
 
   async all(): Promise<readonly Webhook[]> {
     const result = await this.#pool.query<WebhookRow>(this.#select);
-    return result.rows.map(toWebhook);
+    return result.rows.map((row) => toWebhook(row, this.#share));
   }
 
-  /** Positions that are behind the slot need not be remembered; those of another server's WAL mean nothing here. */
-  async forgetPassed(slot: string): Promise<void> {
+  /**
+   * Positions that are behind every slot need not be remembered; those of another server's WAL mean nothing here.
+   * @param slots of all that share the messages
+   */
+  async forgetPassed(slots: readonly string[]): Promise<void> {
     await this.#term.transaction(async (client) => {
       await client.query(OWN_WRITE);
       await client.query(
         `UPDATE slackchat_bridge.webhooks SET deliver_from = NULL
-          WHERE deliver_from <= (SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1)
+          WHERE deliver_from <= (SELECT min(confirmed_flush_lsn) FROM pg_replication_slots WHERE slot_name = ANY ($1) HAVING count(*) = $2::int)
              OR (deliver_from > pg_current_wal_insert_lsn() AND deliver_from <> 'FFFFFFFF/FFFFFFFF')`,
-        [slot],
+        [slots, slots.length],
       );
     });
   }
@@ -121,7 +129,7 @@ function awaitedIn(app: TableMapping): string {
   return `NOT webhooks.verified AND EXISTS (SELECT FROM ${qualifiedName(app)} a WHERE ${column('endpoint')}::text = webhooks.endpoint AND ${column('verified')})`;
 }
 
-function toWebhook(row: WebhookRow): Webhook {
+function toWebhook(row: WebhookRow, share: (total: number) => number): Webhook {
   return {
     id: row.id,
     endpoint: row.endpoint,
@@ -131,7 +139,7 @@ function toWebhook(row: WebhookRow): Webhook {
     updateTypes: row.update_types,
     ordering: row.ordering === 'channel' ? 'channel' : 'message',
     conflate: row.conflate === 't',
-    maxInFlight: Number(row.max_in_flight),
+    maxInFlight: share(Number(row.max_in_flight)),
     enabled: row.enabled === 't',
     verified: row.verified === 't',
     failureNoted: row.failure_noted === 't',

@@ -44,7 +44,7 @@ function check(name: string, changes: Changes): Check | undefined {
   const unknown = { known: false, why: 'permission denied' } as const;
   const settings = new Map(Object.entries({ ...SETTINGS, ...changes.settings }).map(([key, value]) => [key, value ?? '']));
   const survey: Survey = {
-    names: { slot: 's', publication: 'p', tables: [] },
+    names: { slot: 's', publication: 'p', tables: [], shard: null, base: { slot: 's', publication: 'p' } },
     platform: 'self-managed',
     server: { known: true, value: { ...SERVER, ...changes.server } },
     settings: { known: true, value: settings },

@@ -5,7 +5,7 @@ import { channelNotification, messageNotification, notificationId, type Origin }
 const UUID = { channelIdFormat: 'uuid', maxPayloadBytes: 1_000 } as const;
 const HEX = { ...UUID, channelIdFormat: 'hex' } as const;
 const CHANNEL = '0f8fad5b-d9cb-469f-a165-70867728950e';
-const origin: Origin = { systemId: '7000000000000000001', commitLsn: 0x16_b374_d848n, committedAt: 1_539_710_629_000 };
+const origin: Origin = { systemId: '7000000000000000001', commitLsn: 0x16_b374_d848n, committedAt: 1_539_710_629_000, part: null };
 const about = {
   channelId: CHANNEL,
   chatType: 'default',
@@ -15,7 +15,7 @@ const about = {
 } as const;
 
 function id([system, commitLsn, place]: readonly [bigint, bigint, number]): string {
-  return notificationId({ systemId: String(system), commitLsn, committedAt: 0 }, String(place));
+  return notificationId({ systemId: String(system), commitLsn, committedAt: 0, part: null }, String(place));
 }
 
 describe('the id of a notification', () => {
@@ -31,6 +31,21 @@ describe('the id of a notification', () => {
       channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: null, webhookId: null }),
     ])
       expect(other.id).not.toBe(first);
+  });
+
+  test('where several share the messages, names the message instead of the place, which differs between them', () => {
+    const shared: Origin = { ...origin, part: 0 };
+    const first = messageNotification(shared, 3, UUID, about).id;
+    expect(messageNotification(shared, 8, UUID, about).id).toBe(first);
+    for (const other of [
+      messageNotification(shared, 3, UUID, { ...about, messageId: 'another' }),
+      messageNotification(shared, 3, UUID, { ...about, updateType: 'message_deleted' }),
+      messageNotification({ ...shared, part: 1 }, 3, UUID, about),
+      messageNotification(origin, 3, UUID, about),
+      channelNotification(shared, 0, 'uuid', { channelId: `0-${about.messageId}`, chatType: null, webhookId: null }),
+    ])
+      expect(other.id).not.toBe(first);
+    expect(messageNotification(shared, 3, UUID, { ...about, messageId: 'a key: ü' }).id).toMatch(/^[\w-]+$/u);
   });
 
   test('differs between the channels that one truncate or resync names', () => {

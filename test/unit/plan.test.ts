@@ -1,61 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { PreconditionError } from '../../src/errors.js';
-import { slackchatMapping, type ChatEntity, type TableMapping } from '../../src/mapping.js';
-import { identityIsSufficient, type DatabaseState, type Names, type TableState } from '../../src/setup/inspect.js';
-import { createSlotSql, planGrants, planSetup, planTeardown, requireReady, type Step } from '../../src/setup/plan.js';
-import { functionsDigest, type Script } from '../../src/setup/scripts.js';
+import { slackchatMapping, type TableMapping } from '../../src/mapping.js';
+import { identityIsSufficient, type DatabaseState, type TableState } from '../../src/setup/inspect.js';
+import { namesWith, type Names } from '../../src/setup/names.js';
+import { planGrants, planSetup, planTeardown, requireReady } from '../../src/setup/plan.js';
+import { functionsDigest } from '../../src/setup/scripts.js';
+import { createSlotSql } from '../../src/setup/statements.js';
+import { allTables, complete, fresh, names, order, scripts, slot, sql, tables, tableState } from './database-state.js';
 import { catalogOf, withoutColumns } from './facts.js';
-
-const tables = [...slackchatMapping('public', 'slackchat_').values()];
-const names: Names = { slot: 'the_slot', publication: 'the_publication', tables };
-const scripts: readonly Script[] = [
-  { kind: 'migration', version: 1, name: '0001_one', sql: 'CREATE TABLE slackchat_bridge.one ()' },
-  { kind: 'migration', version: 2, name: '0002_two', sql: 'CREATE TABLE slackchat_bridge.two ()' },
-  { kind: 'functions', version: 0, name: 'control', sql: 'CREATE OR REPLACE FUNCTION slackchat_bridge.f() … {{channel.id}} FROM {{channel}}' },
-];
-
-const tableState = (table: TableMapping, over: Partial<TableState> = {}): TableState => ({
-  entity: table.entity,
-  replicaIdentity: 'd',
-  identityColumns: ['id'],
-  identityIndex: null,
-  ...over,
-});
-const allTables = (over: Partial<TableState> = {}): Map<ChatEntity, TableState> => new Map(tables.map((table) => [table.entity, tableState(table, over)]));
-
-/** A database with the chat and nothing of the bridge. */
-const fresh = (over: Partial<DatabaseState> = {}): DatabaseState => ({
-  serverVersion: 180_004,
-  walLevel: 'logical',
-  database: 'chat',
-  schemaExists: false,
-  applied: [],
-  functionsDigest: null,
-  meta: new Map(),
-  tables: allTables(),
-  catalog: catalogOf(tables),
-  publishesAll: true,
-  published: null,
-  slot: null,
-  scripts,
-  ...over,
-});
-const slot = { plugin: 'pgoutput', database: 'chat', active: false, activePid: null, walStatus: 'reserved' };
-/** After a setup. */
-const complete = (over: Partial<DatabaseState> = {}): DatabaseState =>
-  fresh({
-    schemaExists: true,
-    applied: [1, 2],
-    functionsDigest: functionsDigest(scripts, tables),
-    meta: new Map([['slot', 'the_slot']]),
-    tables: allTables({ replicaIdentity: 'f', identityColumns: [] }),
-    published: new Set(['slackchat_bridge.webhooks', ...tables.map((table) => `public.${table.table}`)]),
-    slot,
-    ...over,
-  });
-
-const sql = (steps: readonly Step[]): string => steps.flatMap((step) => step.sql).join(';\n');
-const order = (text: string, ...parts: readonly string[]): number[] => parts.map((part) => text.indexOf(part));
 
 describe('the plan', () => {
   test('of a fresh database makes everything, in an order that works', () => {
@@ -140,7 +92,7 @@ describe('the plan', () => {
   });
 
   test('quotes whatever the names are', () => {
-    const odd: Names = { slot: "it's", publication: 'a "b"', tables: [...slackchatMapping('My "schema"', "o'").values()] };
+    const odd: Names = namesWith({ slot: "it's", publication: 'a "b"' }, [...slackchatMapping('My "schema"', "o'").values()], null);
     const state = fresh({ tables: new Map(odd.tables.map((table) => [table.entity, tableState(table)])) });
     const text = sql(planSetup(state, odd));
     for (const part of [

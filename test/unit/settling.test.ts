@@ -5,7 +5,7 @@ import { Settling, type Held } from '../../src/shape/settling.js';
 
 function held(entry: string, messageId: string, dueAt: number): Held<string> {
   const effect: MessageEffect = { kind: 'message', place: 0, messageId, net: 'changed', before: null, row: null, children: NO_CHILDREN };
-  return { entry, origin: { systemId: '1', commitLsn: 1n, committedAt: 0 }, effect, dueAt };
+  return { entry, origin: { systemId: '1', commitLsn: 1n, committedAt: 0, part: null }, effect, dueAt };
 }
 const takeDue = (settling: Settling<string>, now: number): string[] => entries(settling.release(settling.due(now, Number.POSITIVE_INFINITY)));
 const entries = (list: readonly Held<string>[]): string[] => list.map(({ entry }) => entry);

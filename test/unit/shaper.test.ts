@@ -345,6 +345,24 @@ describe('channels as a whole', () => {
   });
 });
 
+describe('an instance that shares the messages with others', () => {
+  const everything = transaction(5, truncate('reaction'), control({ request_update: 'c2' }), control({ resync: '*' }), control({ verify: '3' }), control({ retry: '3' }), insert('message', message('m1')));
+
+  test('tells of what is no message\'s if it is the first; what is parked each of them looks after', async () => {
+    const kinds = async (first: boolean): Promise<string[]> => summary(await bench({ shard: { first } }).shape(0, everything));
+    expect(await kinds(true)).toEqual(['5 channel c1', '5 channel c2', '5 channel c2', '5 channel c1', '5 channel c2', '5 control', '5 control', '5 message_created m1']);
+    expect(await kinds(false)).toEqual(['5 control', '5 message_created m1']);
+  });
+
+  test('gives no id that another one gives too, whatever they see of the transaction', async () => {
+    const ids = async (first: boolean, ...changes: Parameters<typeof transaction>[1][]): Promise<string[]> => notifications(await bench({ shard: { first } }).shape(0, transaction(5, ...changes))).map(({ id }) => id);
+    const one = await ids(true, insert('message', message('m1')), control({ request_update: 'c1' }), insert('message', message('m3')));
+    const other = await ids(false, insert('message', message('m2')), control({ request_update: 'c1' }));
+    expect(new Set([...one, ...other]).size).toBe(4);
+    expect(await ids(false, insert('message', message('m1')))).toEqual(one.slice(0, 1));
+  });
+});
+
 test('a read that fails leaves everything as it was: the same call gives the same again', async () => {
   const batch = [
     transaction(6, update('user', null, { id: 'u1', api_id: 'RENAMED' }), insert('message', message('2')), insert('kwarg', kwarg('21', '1'))),
