@@ -22,6 +22,8 @@ ENV NODE_ENV=production
 WORKDIR /app
 # Owned by root and only read: the process writes no file, so the root file system can be read-only.
 COPY --from=production /app ./
+# For `docker exec`: slackchat-bridge status.
+RUN ln -s /app/dist/main.js /usr/local/bin/slackchat-bridge
 # The node image's user "node", as numbers so that Kubernetes' runAsNonRoot can tell.
 USER 1000:1000
 EXPOSE 4747

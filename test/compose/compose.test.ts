@@ -29,6 +29,7 @@ test('up: a message arrives at the registered receiver', async () => {
   await stack.say('first');
   await stack.arrives('first');
   expect((await stack.readyz()).status).toBe(200);
+  expect(await stack.compose('exec', '-T', 'bridge', 'slackchat-bridge', 'status')).toMatch(/^1 +http:\/\/receiver:4800\/ +well /mu);
 });
 
 test('the container runs as an ordinary user below an init, writes nowhere, and its image adds little to its base', async () => {
