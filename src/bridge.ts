@@ -3,7 +3,7 @@ import { Activity } from './admin/activity.js';
 import { AdminServer } from './admin/server.js';
 import { bareEntities, openSource } from './chat.js';
 import { isLoopback, type BridgeConfig } from './config.js';
-import { connectionConfig } from './database.js';
+import { Primary } from './database.js';
 import { Allowance } from './deliver/allowance.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
@@ -83,7 +83,7 @@ export class Bridge {
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
 
-  private constructor(config: BridgeConfig, log: Logger, connection: pg.ClientConfig, pool: pg.Pool, source: Source, names: Names) {
+  private constructor(config: BridgeConfig, log: Logger, primary: Primary, pool: pg.Pool, source: Source, names: Names) {
     this.#config = config;
     this.#log = log;
     this.#pool = pool;
@@ -113,7 +113,10 @@ export class Bridge {
     this.#registry = new Registry(webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS, challenges: first }, this.#mirror?.events(found) ?? found);
     this.#follower = new Follower(
       {
-        connection: { ...connection, options: [connection.options, sessionOptions(config.TIME_ZONE, 0)].filter((part) => part !== undefined).join(' ') },
+        connection: async () => {
+          const server = await primary.locate();
+          return { ...server, options: [server.options, sessionOptions(config.TIME_ZONE, 0)].filter((part) => part !== undefined).join(' ') };
+        },
         slot: names.slot,
         publication: names.publication,
         watched: watchedTables(names.tables, config.CHANNEL_REQUESTS === 'auto'),
@@ -186,16 +189,16 @@ export class Bridge {
    */
   static async open(config: BridgeConfig, log: Logger, signal: AbortSignal): Promise<Bridge | null> {
     const names = namesOf(config);
-    const connection = await whenReachable(() => connectionConfig(config.environment, 'slackchat-bridge'), log, signal);
-    if (connection === null) return null;
-    const pool = createPool(connection, sessionOptions(config.TIME_ZONE, 30_000), 5, (error) => log.debug({ reason: error.message }, 'a database session broke'));
+    const primary = await whenReachable(() => Primary.find(config.environment, 'slackchat-bridge'), log, signal);
+    if (primary === null) return null;
+    const pool = createPool(() => primary.config, sessionOptions(config.TIME_ZONE, 30_000), 5, (error) => log.debug({ reason: error.message }, 'a database session broke'));
     let bridge: Bridge | null = null;
     try {
       const source = await whenReachable(async () => {
         requireReady(await inspect(pool, names), names);
         return openSource(pool, config);
       }, log, signal);
-      if (source !== null) bridge = new Bridge(config, log, connection, pool, source, names);
+      if (source !== null) bridge = new Bridge(config, log, primary, pool, source, names);
       return bridge;
     } finally {
       if (bridge === null) await pool.end();

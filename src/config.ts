@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { ConfigurationError } from './errors.js';
+import { eachUrl, SESSION_ATTRIBUTES } from './hosts.js';
 import { readMapping, type Read } from './mapping-file.js';
 import type { ChatMapping } from './mapping.js';
 import { MOST_SHARDS, parseShard, shardName } from './shard.js';
@@ -41,7 +42,12 @@ const cidrList = z
   .refine((parts) => parts.every((part) => ipaddr.isValidCIDR(part) || ipaddr.isValid(part)), fail('addresses or CIDR ranges, separated by commas'));
 
 function isPostgresUrl(text: string): boolean {
-  return URL.canParse(text) && /^postgres(ql)?:$/u.test(new URL(text).protocol);
+  return eachUrl(text).every((url) => URL.canParse(url) && /^postgres(ql)?:$/u.test(new URL(url).protocol));
+}
+
+function wantsStandby(text: string): boolean {
+  const wanted = eachUrl(text).flatMap((url) => (URL.canParse(url) ? (new URL(url).searchParams.get('target_session_attrs') ?? []) : []));
+  return wanted.some((one) => !SESSION_ATTRIBUTES.includes(one));
 }
 
 function isTimeZone(text: string): boolean {
@@ -53,8 +59,9 @@ function isTimeZone(text: string): boolean {
 }
 
 const database = z.object({
-  DATABASE_URL: z.string().refine(isPostgresUrl, fail('a URL like postgres://user:password@host:5432/database')).optional()
-    .describe('`postgres://user:password@host:port/database`; required, but libpq\'s `PG*` variables work in its place. `sslmode` has libpq\'s meaning: `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`, with `sslrootcert`, `sslcert`, `sslkey`'),
+  DATABASE_URL: z.string().refine(isPostgresUrl, fail('a URL like postgres://user:password@host:5432/database'))
+    .refine((text) => !wantsStandby(text), fail(`target_session_attrs: one of: ${SESSION_ATTRIBUTES.join(', ')}; a standby cannot serve the bridge`)).optional()
+    .describe('`postgres://user:password@host:port/database`, of several hosts (`one:5432,two:5432`) the one that takes writes; required, but libpq\'s `PG*` variables work in its place. `sslmode` has libpq\'s meaning: `disable`, `allow`, `prefer` (the default), `require`, `verify-ca`, `verify-full`, with `sslrootcert`, `sslcert`, `sslkey`'),
   SLOT_NAME: name('slackchat_bridge')
     .describe('replication slot; one for each bridge on a server'),
   PUBLICATION_NAME: name('slackchat_bridge')

@@ -4,6 +4,7 @@
  * - PreconditionError: the database is not ready for the bridge; the process ends with status 1;
  * - SlotLostError: the slot is gone or invalid; ON_SLOT_LOST decides;
  * - SlotBusyError: another instance streams from the slot; this one stands by;
+ * - NoPrimaryError: of several hosts none takes writes; they are asked again, with backoff;
  * - StreamError: the stream broke; it is begun anew from the slot, with backoff;
  * - TakenOverError: another instance has led meanwhile; what is in memory is forgotten, and the stream begun anew.
  */
@@ -17,6 +18,7 @@ export class ConfigurationError extends BridgeError {}
 export class PreconditionError extends BridgeError {}
 export class SlotLostError extends BridgeError {}
 export class SlotBusyError extends BridgeError {}
+export class NoPrimaryError extends BridgeError {}
 export class StreamError extends BridgeError {}
 export class TakenOverError extends BridgeError {}
 

@@ -186,7 +186,7 @@ class EmbeddedServer implements PostgresServer {
 }
 
 /** Below the ranges that systems take outgoing ports from, so that the port is still free when the server starts again. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const port = randomInt(20_000, 32_000);
     const probe = createServer();

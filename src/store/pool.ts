@@ -31,10 +31,16 @@ export function sessionOptions(timeZone: string, statementTimeoutMs: number): st
     .join(' ');
 }
 
-export function createPool(connection: pg.ClientConfig, options: string, size: number, onError: (error: Error) => void): pg.Pool {
+/** @param connection asked for each new session: the server can be another one by then */
+export function createPool(connection: () => pg.ClientConfig, options: string, size: number, onError: (error: Error) => void): pg.Pool {
+  class Session extends pg.Client {
+    constructor(settings: pg.ClientConfig = {}) {
+      const found = connection();
+      super({ ...settings, ...found, options: [found.options, options].filter((part) => part !== undefined).join(' ') });
+    }
+  }
   const pool = new pg.Pool({
-    ...connection,
-    options: [connection.options, options].filter((part) => part !== undefined).join(' '),
+    Client: Session,
     max: size,
     types: rawTypes,
     idleTimeoutMillis: 30_000,

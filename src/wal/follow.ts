@@ -5,6 +5,11 @@ import type { Inbox } from './inbox.js';
 import type { Ledger } from './ledger.js';
 import { WalStream, type StreamOptions, type SystemIdentity } from './stream.js';
 
+export interface FollowOptions extends Omit<StreamOptions, 'connection'> {
+  /** where to connect to, asked each time */
+  readonly connection: () => Promise<StreamOptions['connection']>;
+}
+
 export interface FollowHooks {
   /** The slot is ours; nothing is shaped before this resolves. `fresh`: what came before is forgotten. */
   leading(identity: SystemIdentity, fresh: boolean): Promise<void>;
@@ -29,7 +34,7 @@ const SETTLED_MS = 10_000;
  * @throws {PreconditionError} for a fault that no retry mends
  */
 export class Follower {
-  readonly #options: StreamOptions;
+  readonly #options: FollowOptions;
   readonly #inbox: Inbox;
   readonly #ledger: Ledger;
   readonly #hooks: FollowHooks;
@@ -39,7 +44,7 @@ export class Follower {
   /** what the slot had confirmed when this process last took it over */
   #ledAt: Lsn = 0n;
 
-  constructor(options: StreamOptions, inbox: Inbox, ledger: Ledger, hooks: FollowHooks) {
+  constructor(options: FollowOptions, inbox: Inbox, ledger: Ledger, hooks: FollowHooks) {
     this.#options = options;
     this.#inbox = inbox;
     this.#ledger = ledger;
@@ -57,9 +62,12 @@ export class Follower {
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
     for (let faults = 0; !signal.aborted; ) {
-      const stream = new WalStream(this.#options, this.#inbox, this.#ledger);
+      let stream: WalStream | null = null;
       const startedAt = performance.now();
       try {
+        const connection = await Promise.race([this.#options.connection(), aborted]);
+        if (connection === undefined) return;
+        stream = new WalStream({ ...this.#options, connection }, this.#inbox, this.#ledger);
         const { identity, fresh } = await this.#begin(stream);
         if (signal.aborted) return;
         this.#stream = stream;
@@ -76,7 +84,7 @@ export class Follower {
         faults = await this.#recover(error, before + 1, signal);
       } finally {
         this.#stream = null;
-        stream.destroy();
+        stream?.destroy();
       }
     }
   }

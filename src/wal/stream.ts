@@ -113,10 +113,12 @@ export class WalStream {
   /** @throws the driver's error when the server cannot be reached or refuses the role */
   async connect(): Promise<SystemIdentity> {
     await this.#client.connect();
-    const timeout = await this.#client.query<{ ms: string }>(
-      "SELECT setting AS ms FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'",
+    const server = await this.#client.query<{ ms: string; standby: string }>(
+      "SELECT setting AS ms, pg_catalog.pg_is_in_recovery()::text AS standby FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'",
     );
-    this.#liveness = new Liveness(livenessTiming(Number(timeout.rows[0]?.ms ?? 0)), performance.now());
+    // It could stream from 16 on, but take no deliveries to be kept.
+    if (server.rows[0]?.standby === 'true') throw new StreamError('the server is a standby, which takes no writes; the primary is needed');
+    this.#liveness = new Liveness(livenessTiming(Number(server.rows[0]?.ms ?? 0)), performance.now());
     const slot = await this.#client.query<{ lsn: string | null }>(
       `SELECT confirmed_flush_lsn::text AS lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = '${this.#options.slot}'`,
     );

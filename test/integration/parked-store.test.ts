@@ -93,7 +93,7 @@ test('whoever takes over waits for what is being parked at that moment, and find
 
 test('an instance that hangs in the middle of a write does not keep another one from taking over', { timeout: 30_000 }, async () => {
   const db = await ownSchema();
-  const pool = createPool({ connectionString: db.url }, '', 1, () => undefined);
+  const pool = createPool(() => ({ connectionString: db.url }), '', 1, () => undefined);
   onTestFinished(async () => pool.end());
   const [first, second] = [instance({ pool }), instance(db)];
   await first.term.take();

@@ -5,7 +5,7 @@ import { createDatabase } from '../support/database.js';
 test('a session that breaks between two queries of a transaction fails the transaction and nothing else; the next one has another session', async () => {
   const db = await createDatabase();
   onTestFinished(async () => db.drop());
-  const pool = createPool({ connectionString: db.url }, '', 1, () => undefined);
+  const pool = createPool(() => ({ connectionString: db.url }), '', 1, () => undefined);
   onTestFinished(async () => pool.end());
   const broken = inTransaction(pool, async (client) => {
     const { rows } = await client.query<{ pid: string }>('SELECT pg_backend_pid() AS pid');
