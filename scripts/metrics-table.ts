@@ -15,7 +15,7 @@ const NOTHING: Figures = {
 
 /** What /metrics shows, as text and as prom-client describes it, Node's own included. */
 export async function shownMetrics(): Promise<{ readonly text: string; readonly metrics: readonly z.infer<typeof Described>[] }> {
-  const metrics = new Metrics();
+  const metrics = new Metrics('slackchat_bridge');
   const { text } = await metrics.read(NOTHING);
   return { text, metrics: z.array(Described).parse(await metrics.registry.getMetricsAsJSON()) };
 }
@@ -32,7 +32,7 @@ function labelsOf(metric: string, values: z.infer<typeof Described>['values']): 
     labels.set(label, (labels.get(label) ?? new Set()).add(String(value)));
   }
   labels.delete('le');
-  // The one whose values are different in each version.
-  if (metric === 'slackchat_bridge_build_info') return [...labels.keys()].map((label) => `\`${label}\``).join(', ');
+  // The one whose values are its own on each instance.
+  if (metric === 'slackchat_bridge_info') return [...labels.keys()].map((label) => `\`${label}\``).join(', ');
   return [...labels].map(([label, known]) => `\`${label}\`: ${[...known].join(', ')}`).join('; ');
 }

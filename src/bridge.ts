@@ -60,7 +60,7 @@ interface Pass {
 export class Bridge {
   readonly #config: BridgeConfig;
   readonly #log: Logger;
-  readonly #metrics = new Metrics();
+  readonly #metrics: Metrics;
   readonly #activity = new Activity();
   readonly #ledger = new Ledger();
   readonly #inbox = new Inbox(this.#ledger);
@@ -86,6 +86,7 @@ export class Bridge {
   private constructor(config: BridgeConfig, log: Logger, primary: Primary, pool: pg.Pool, source: Source, names: Names) {
     this.#config = config;
     this.#log = log;
+    this.#metrics = new Metrics(names.slot);
     this.#pool = pool;
     this.#source = source;
     const chat = { bare: bareEntities(source), chatTypeName: config.mapping.chatTypeName };

@@ -76,8 +76,8 @@ export class Metrics {
     this.registry, 'slackchat_bridge_attempt_duration_seconds', 'from sending a request to its outcome', SECONDS,
   );
 
-  constructor() {
-    this.#gauge('build_info', '1', ['version', 'node']).set({ version: VERSION, node: process.version }, 1);
+  constructor(slot: string) {
+    this.#gauge('info', '1; which version this is and which slot it is for', ['version', 'node', 'slot']).set({ version: VERSION, node: process.version, slot }, 1);
     collectDefaultMetrics({ register: this.registry });
   }
 

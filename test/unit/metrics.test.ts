@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Metrics, outcomeLabel } from '../../src/metrics.js';
 
 test('what is counted by a label is shown, each time with all of it, and what has not happened as 0', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics('slackchat_bridge');
   metrics.attempts.add('delivered');
   metrics.attempts.add('delivered');
   metrics.attempts.add('rejected');
@@ -17,7 +17,7 @@ test('what is counted by a label is shown, each time with all of it, and what ha
 });
 
 test('a latency is counted in its bucket and in all that are wider', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics('slackchat_bridge');
   for (const seconds of [0.001, 0.0011, 0.3, 100]) metrics.latency.add(seconds);
   const text = await metrics.registry.metrics();
   const bucket = (le: string): string | undefined => new RegExp(`^slackchat_bridge_delivery_latency_seconds_bucket\\{le="${le.replace('+', '\\+')}"\\} (\\S+)$`, 'mu').exec(text)?.[1];
