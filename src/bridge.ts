@@ -23,6 +23,8 @@ import { requireReady } from './setup/plan.js';
 import { Stalls } from './stalls.js';
 import { ChannelData } from './shape/channel-data.js';
 import { Directory } from './shape/directory.js';
+import { Rendering } from './shape/render/rendering.js';
+import { RenderThread } from './shape/render/thread.js';
 import { Shaper, type Output, type Shaping } from './shape/shaper.js';
 import { sendCanary } from './store/canary.js';
 import { statusPage } from './status-page.js';
@@ -44,6 +46,8 @@ import { Ledger, type Entry } from './wal/ledger.js';
 
 const BATCH = 200;
 const MEGABYTE = 1024 * 1024;
+/** For one text in the thread beside: what an attacker can write takes some seconds. */
+const RENDER_DEADLINE_MS = 10_000;
 
 /** What the loop can be at for long, for people. */
 const WAITS_FOR_ROOM = 'the bridge waits for room in memory (MAX_BUFFER_MB)';
@@ -68,6 +72,7 @@ export class Bridge {
   readonly #source: Source;
   readonly #shaper: Shaper<Entry>;
   readonly #channelData: ChannelData;
+  readonly #thread: RenderThread;
   readonly #dispatcher: Dispatcher;
   readonly #late: LateRequests;
   readonly #registry: Registry;
@@ -147,17 +152,21 @@ export class Bridge {
       slotStatus: slotStatusEvent(log),
       refusedRows: () => this.#mirror?.refused ?? [],
     });
+    this.#thread = new RenderThread(new URL('./shape/render/worker.js', import.meta.url), RENDER_DEADLINE_MS);
+    const rendering = new Rendering((text) => this.#thread.render(text), config.MAX_PAYLOAD_MB * MEGABYTE);
     this.#shaper = new Shaper<Entry>(source, directory, {
       settleMs: config.SETTLE_MS,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       maxPayloadBytes: config.MAX_PAYLOAD_MB * MEGABYTE,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',
       shard: config.SHARD === null ? null : { first },
+      rendering,
       onAnomaly: anomalyEvents(log, this.#metrics),
     });
     this.#channelData = new ChannelData(new ChannelReader(pool, source), directory, {
       mediaUrl: config.MEDIA_URL,
       maxBytes: largest,
+      markdown: (text) => rendering.markdown(text),
       serialize: (messages) => this.#shaper.serialize(messages),
       onFault: (channel, reason, retryInMs) => log.error({ channel, reason, retryInMs }, 'a channel cannot be serialized yet'),
       onLeftOut: (channel, reason) => log.error({ channel, reason }, 'a channel cannot be serialized: its request is sent with channel_data null'),
@@ -223,6 +232,7 @@ export class Bridge {
       this.#registry.forget();
       this.#mirror?.halt();
       this.#dispatcher.close();
+      this.#thread.close();
       await admin?.close();
       await this.#pool.end();
     }
@@ -253,7 +263,11 @@ export class Bridge {
 
   /** Transactions in, notifications out; a fault is retried with the same transactions, so none is skipped. */
   async #loop(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => this.#inbox.wake(), { once: true });
+    signal.addEventListener('abort', () => {
+      this.#inbox.wake();
+      // What is being rendered is not confirmed: it is told after the next start.
+      this.#thread.close();
+    }, { once: true });
     while (!signal.aborted) {
       this.#doing = WAITS_FOR_ROOM;
       await this.#dispatcher.room(signal);
@@ -268,9 +282,9 @@ export class Bridge {
           await this.#pass(pass, generation, signal);
           break;
         } catch (error) {
+          if (signal.aborted) return;
           this.#log.error({ reason: errorMessage(error), retryInMs: pause }, 'a transaction cannot be shaped yet; nothing is skipped');
           this.#observer.stalls.set('shaping', `a transaction cannot be shaped: ${errorMessage(error)}`);
-          if (signal.aborted) return;
           await delay(pause, signal);
         }
       }

@@ -68,7 +68,7 @@ export class Metrics {
   readonly parked = this.#counter('deliveries_parked_total', 'deliveries written to the database, to be tried again or to wait behind another');
   readonly givenUp = this.#counter('deliveries_given_up_total', 'deliveries that became dead');
   readonly verifications = this.#tally('verifications_total', 'challenges sent, by result', 'result', ['verified', 'failed']);
-  readonly anomalies = this.#tally('anomalies_total', 'changes that could not be told in full, by kind', 'kind', ['no_old_row', 'unknown_channel', 'template_error']);
+  readonly anomalies = this.#tally('anomalies_total', 'changes that could not be told in full, by kind', 'kind', ['no_old_row', 'unknown_channel', 'template_error', 'not_rendered']);
   readonly latency = new Distribution(
     this.registry, 'slackchat_bridge_delivery_latency_seconds', "from the commit, by the server's clock, to the receiver's answer; first attempts that were delivered", SECONDS,
   );

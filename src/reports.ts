@@ -74,6 +74,7 @@ export function registryEvents(log: Logger, metrics: Metrics): RegistryEvents {
 const ANOMALIES = {
   no_old_row: 'the WAL does not show what a deleted message was: its table lost its replica identity; run slackchat-bridge setup',
   template_error: 'a custom content template is in error and leaves texts as they are',
+  not_rendered: 'the text of a message is too long, or takes too long, to be rendered by templates and Markdown: it is sent as it is',
   unknown_channel: 'a message\'s channel or chat type is not in the database any more: its chat type is sent as null',
 } as const;
 

@@ -5,7 +5,6 @@ import { channelFrame, channelUser, type ChannelFrame } from './channel.js';
 import type { Children } from './coalesce.js';
 import type { Directory } from './directory.js';
 import type { ChannelJson } from './payload.js';
-import { renderMarkdown } from './render/markdown.js';
 
 export interface ChannelVisit {
   channel(channel: Row, chatType: Row | null, at: string): void;
@@ -23,6 +22,7 @@ export interface ChannelDataOptions {
   readonly maxBytes: number;
   /** Loads the names that the messages refer to, and serializes them. */
   readonly serialize: (messages: readonly { readonly row: Row; readonly children: Children }[]) => Promise<readonly string[]>;
+  readonly markdown: (text: string) => Promise<string>;
   readonly onFault: (channelId: string, reason: string, retryInMs: number) => void;
   readonly onLeftOut: (channelId: string, reason: string) => void;
 }
@@ -88,18 +88,15 @@ export class ChannelData {
     await directory.ensureChannels([channelId]);
     const pieces: string[] = [];
     const users = new Map<string, string>();
-    let frame: ChannelFrame | null = null;
+    let found: { readonly channel: Row; readonly chatType: Row | null; readonly at: string } | null = null;
     let size = 0;
     const result = await this.#source.read(channelId, maxBytes, {
       channel(channel, chatType, at) {
-        const introduction = channel['introduction'] ?? null;
-        const toHtml = chatType?.['render_to_html']?.startsWith('t') === true;
-        const named = chatType ?? { name: directory.chatType(channelId) };
-        frame = channelFrame(channel, named, toHtml && introduction !== null ? renderMarkdown(introduction) : introduction, at);
+        found = { channel, chatType, at };
       },
-      async messages(messages, found) {
+      async messages(messages, named) {
         signal.throwIfAborted();
-        for (const user of found) {
+        for (const user of named) {
           const apiId = user['api_id'] ?? directory.user(user['id'] ?? '') ?? '';
           if (!users.has(apiId)) users.set(apiId, channelUser(user, mediaUrl));
         }
@@ -110,13 +107,20 @@ export class ChannelData {
       },
     });
     if (result === 'large') return this.#tooLarge();
-    if (result === 'missing' || frame === null) {
+    if (result === 'missing' || found === null) {
       onLeftOut(channelId, 'the channel is not in the database any more');
       return { json: 'null' };
     }
-    const { head, tail }: ChannelFrame = frame;
+    const { head, tail } = await this.#frame(channelId, found);
     const named = `{${Array.from(users, ([apiId, user]) => `${JSON.stringify(apiId)}:${user}`).join(',')}}`;
     return { json: `"${escaped(`${head}${named},"messages":[`)}${pieces.join(',')}${escaped(`]${tail}`)}"` };
+  }
+
+  async #frame(channelId: string, { channel, chatType, at }: { readonly channel: Row; readonly chatType: Row | null; readonly at: string }): Promise<ChannelFrame> {
+    const introduction = channel['introduction'] ?? null;
+    const toHtml = chatType?.['render_to_html']?.startsWith('t') === true;
+    const named = chatType ?? { name: this.#directory.chatType(channelId) };
+    return channelFrame(channel, named, toHtml && introduction !== null ? await this.#options.markdown(introduction) : introduction, at);
   }
 
   #tooLarge(): ChannelJson {

@@ -5,6 +5,8 @@ import { channelRequests } from './channel-requests.js';
 import { serializeMessage } from './message.js';
 import { channelNotification, messageNotification, requestNotification, type ChannelJson, type ChannelRequest, type Origin, type PayloadOptions } from './payload.js';
 import { Recent } from './recent.js';
+import type { Rendering } from './render/rendering.js';
+import type { Rendered } from './render/templates.js';
 import { Settling, type Held } from './settling.js';
 
 /** A message and its children in one snapshot. */
@@ -43,14 +45,18 @@ export type Output<E> =
   | { readonly kind: 'hold'; readonly entry: E }
   | { readonly kind: 'release'; readonly entry: E };
 
+/** In order; those whose text is rendered beside are yet to come. */
+type Outputs<E> = (Output<E> | Promise<Output<E>>)[];
+
 export interface ShapeOptions extends PayloadOptions {
   readonly settleMs: number;
   /** changes of channels are requests (CHANNEL_REQUESTS=auto) */
   readonly channelRequests: boolean;
   /** null: this instance tells of everything; otherwise it shares the messages with others, and the first tells of whole channels */
   readonly shard: { readonly first: boolean } | null;
+  readonly rendering: Rendering;
   /** something that a person should know about: said once per kind by the caller */
-  readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel' | 'template_error', detail: Readonly<Record<string, unknown>>) => void;
+  readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel' | 'template_error' | 'not_rendered', detail: Readonly<Record<string, unknown>>) => void;
 }
 
 interface Work<E> {
@@ -124,7 +130,7 @@ export class Shaper<E> {
     const snapshot = await this.#read(work, due);
     await this.#ensureNames(work, snapshot);
 
-    const outputs: Output<E>[] = [];
+    const outputs: Outputs<E> = [];
     for (const item of work) {
       if (item.effect.kind === 'message') this.#message(item, item.effect, snapshot, now, outputs);
       else if (item.effect.kind === 'control') this.#control(item, item.effect, outputs);
@@ -136,7 +142,7 @@ export class Shaper<E> {
     }
     const dueAt = this.#settling.nextDueAt();
     shaping.done = last && (dueAt === null || dueAt > now);
-    return outputs;
+    return isThere(outputs) ? outputs : Promise.all(outputs.map(async (output) => output));
   }
 
   /** Some of all channels at a time. */
@@ -144,18 +150,18 @@ export class Shaper<E> {
     const channelIds = await this.#source.channelIds(shaping.channel, CHANNELS);
     await this.#directory.ensureChannels(channelIds);
     const webhookId = item.effect.kind === 'control' ? String(item.effect.request['resync']) : '*';
-    const outputs: Output<E>[] = [];
+    const outputs: Outputs<E> = [];
     this.#channels(item, item.effect.place, channelIds, webhookId === '*' ? null : webhookId, outputs);
     const whole = channelIds.length < CHANNELS;
     shaping.channel = whole ? null : (channelIds.at(-1) ?? null);
     if (whole) shaping.at += 1;
-    return outputs;
+    return isThere(outputs) ? outputs : Promise.all(outputs.map(async (output) => output));
   }
 
   /** Messages of a channel as notifications show them. */
   async serialize(messages: readonly { readonly row: Row; readonly children: Children }[]): Promise<readonly string[]> {
     await this.#ensureNames([], new Map(messages.map(({ row, children }, index) => [String(index), { row, children, maintained: false }])));
-    return messages.map(({ row, children }) => this.#serialize(row, children, row['channel_id'] ?? ''));
+    return Promise.all(messages.map(async ({ row, children }) => this.#serialize(row, children, row['channel_id'] ?? '')));
   }
 
   #effects(transaction: Transaction): readonly Effect[] {
@@ -209,7 +215,7 @@ export class Shaper<E> {
     await this.#directory.ensure('argument', args);
   }
 
-  #message(item: Work<E>, effect: MessageEffect, snapshot: Snapshot, now: number, outputs: Output<E>[]): void {
+  #message(item: Work<E>, effect: MessageEffect, snapshot: Snapshot, now: number, outputs: Outputs<E>): void {
     const { entry, origin } = item;
     if (effect.row !== null) {
       for (const held of this.#settling.take(effect.messageId)) outputs.push({ kind: 'release', entry: held.entry });
@@ -243,7 +249,7 @@ export class Shaper<E> {
     }
   }
 
-  #changed(entry: E, origin: Origin, effect: MessageEffect, snapshot: Snapshot, outputs: Output<E>[]): void {
+  #changed(entry: E, origin: Origin, effect: MessageEffect, snapshot: Snapshot, outputs: Outputs<E>): void {
     const { row, children } = this.#state(effect, snapshot);
     // Only children were written, and the message is gone by now and not remembered: its deletion follows.
     if (row === null) return;
@@ -272,7 +278,7 @@ export class Shaper<E> {
     place: Row | null,
     row: Row | null,
     children: Children,
-    outputs: Output<E>[],
+    outputs: Outputs<E>,
   ): void {
     const channelId = place?.['channel_id'] === undefined ? row?.['channel_id'] : place['channel_id'];
     // In no channel, which another schema than the application's may allow.
@@ -283,20 +289,28 @@ export class Shaper<E> {
     }
     const chatType = this.#directory.chatType(channelId);
     if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
+    const told = (message: string): Output<E> => {
+      const about = { channelId, chatType, messageId, updateType, message };
+      return { kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options, about) };
+    };
     const message = this.#serialize(row, children, channelId);
-    const about = { channelId, chatType, messageId, updateType, message };
-    outputs.push({ kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options, about) });
+    outputs.push(typeof message === 'string' ? told(message) : message.then(told));
   }
 
-  #serialize(row: Row, children: Children, channelId: string): string {
+  /** A promise where the text is rendered beside. */
+  #serialize(row: Row, children: Children, channelId: string): string | Promise<string> {
     const text = row['text'] ?? '';
     const renderer = this.#directory.renderer(channelId);
-    const rendered = renderer?.render(text) ?? { content: text, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
-    for (const problem of [...(renderer?.problems ?? []), ...rendered.problems]) this.#options.onAnomaly('template_error', { ...problem });
-    return serializeMessage(row, children, this.#directory, rendered);
+    const serialize = (rendered: Rendered | null): string => {
+      if (rendered === null) this.#options.onAnomaly('not_rendered', { messageId: row['id'] ?? '', channelId });
+      for (const problem of [...(renderer?.problems ?? []), ...(rendered?.problems ?? [])]) this.#options.onAnomaly('template_error', { ...problem });
+      return serializeMessage(row, children, this.#directory, rendered ?? asItIs(text));
+    };
+    const rendered = renderer === null || renderer.plain ? asItIs(text) : this.#options.rendering.render(renderer, text);
+    return rendered instanceof Promise ? rendered.then(serialize) : serialize(rendered);
   }
 
-  #channels(item: Work<E>, place: number, channelIds: Iterable<string>, webhookId: string | null, outputs: Output<E>[]): void {
+  #channels(item: Work<E>, place: number, channelIds: Iterable<string>, webhookId: string | null, outputs: Outputs<E>): void {
     for (const channelId of channelIds) {
       const about = { channelId, chatType: this.#directory.chatType(channelId), webhookId };
       const notification = channelNotification(item.origin, place * 2, this.#options.channelIdFormat, about);
@@ -304,7 +318,7 @@ export class Shaper<E> {
     }
   }
 
-  #control(item: Work<E>, effect: ControlEffect, outputs: Output<E>[]): void {
+  #control(item: Work<E>, effect: ControlEffect, outputs: Outputs<E>): void {
     const wanted = requested(effect.request);
     if (wanted?.type === 'update_notification') {
       this.#channels(item, effect.place, [wanted.channelId], null, outputs);
@@ -317,6 +331,15 @@ export class Shaper<E> {
       outputs.push({ kind: 'control', entry: item.entry, request: effect.request });
     }
   }
+}
+
+/** As nearly always; what is to come costs the others as well. */
+function isThere<E>(outputs: Outputs<E>): outputs is Output<E>[] {
+  return !outputs.some((output) => output instanceof Promise);
+}
+
+function asItIs(content: string): Rendered {
+  return { content, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
 }
 
 /** What comes next, up to an announcement of all channels, which has slices of its own. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { renderMarkdown } from '../../src/shape/render/markdown.js';
 import { insertKwarg, insertMessage } from '../support/chat.js';
 import { runningScene, waitConfirmed, type Scene } from '../support/scene.js';
 
@@ -61,4 +62,22 @@ test('a template in error leaves the text as it is, and is said once', async () 
   await hook.waitForNotifications(2);
   expect(hook.notifications.map(({ body }) => body.message?.content).toSorted()).toEqual(['a', 'b']);
   expect(bridge.logs.filter(({ kind }) => kind === 'template_error')).toHaveLength(1);
+});
+
+test('a long text is rendered beside the process\'s other work, and told in its order', async () => {
+  const scene = await runningScene();
+  const { db, chat, hook, bridge } = scene;
+  await db.query('UPDATE slackchat_chattype SET render_to_html = true');
+  await db.query("UPDATE slackchat_channel SET introduction = $1", [`*hello* ${'_a '.repeat(3_000)}`]);
+  await db.query("UPDATE slackchat_bridge.webhooks SET ordering = 'channel'");
+  await waitConfirmed(db);
+  const text = '*a _b* `c` [d](e)\n\n> f\n\n'.repeat(2_000);
+  await insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text });
+  await insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text: '*short*' });
+  await hook.waitForNotifications(2, { timeoutMs: 25_000 });
+  expect(hook.notifications.map(({ body }) => body.message?.content)).toEqual([renderMarkdown(text), '<p><em>short</em></p>']);
+  await db.query('SELECT slackchat_bridge.republish($1)', [chat.channelId]);
+  await hook.waitForNotifications(3, { timeoutMs: 25_000 });
+  expect(hook.notifications[2]?.rawBody).toContain('<p><em>hello</em> _a _a');
+  expect(bridge.logs.filter(({ kind }) => kind === 'not_rendered')).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { NO_CHILDREN, type Children } from '../../src/shape/coalesce.js';
 import { Directory } from '../../src/shape/directory.js';
+import { Rendering } from '../../src/shape/render/rendering.js';
 import { Shaper, type Output, type ShapeOptions, type Shaping, type ShapeSource, type StoredMessage } from '../../src/shape/shaper.js';
 import type { Notification, Row, Transaction } from '../../src/types.js';
 import { message, transactionOf, type Unplaced } from './changes.js';
@@ -60,7 +61,7 @@ export function bench(options: Partial<ShapeOptions> = {}): Bench {
   directory.put('chatType', { id: 't1', name: 'default' });
   directory.put('user', { id: 'u1', api_id: 'USER1' });
   directory.put('argument', { id: 'a1', name: 'first' });
-  const shaper = new Shaper<string>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', maxPayloadBytes: 1_000_000, channelRequests: false, shard: null, onAnomaly: (kind) => anomalies.push(kind), ...options });
+  const shaper = new Shaper<string>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', maxPayloadBytes: 1_000_000, rendering: new Rendering(async () => null, 1_000_000), channelRequests: false, shard: null, onAnomaly: (kind) => anomalies.push(kind), ...options });
   // What a read failed for is begun again, as the bridge does.
   let begun: Shaping<string> | null = null;
   const shape: Bench['shape'] = async (now, ...transactions) => {

@@ -1,5 +1,5 @@
 import { asciiLower, lower } from './python-characters.js';
-import { LimitError } from './python-errors.js';
+import { ImpatientError, LimitError, type Patience } from './python-errors.js';
 import { FailedPlaces } from './python-regex-memo.js';
 import { isAt } from './python-regex-position.js';
 import { CASE, OP, type Program } from './python-regex-program.js';
@@ -25,13 +25,16 @@ export class Machine {
   readonly #stack = new EntryStack();
   #steps = 0;
   readonly #allowed: number;
+  readonly #patience: Patience | null;
   readonly #memoFrom: number;
   #memo: FailedPlaces | null = null;
   /** where #backtrack leads to */
   #resumePc = 0;
   #resumeAt = 0;
 
-  constructor(program: Program, text: Uint32Array) {
+  /** @param patience null: as much as there is for any search */
+  constructor(program: Program, text: Uint32Array, patience: Patience | null) {
+    this.#patience = patience;
     this.#program = program;
     this.#text = text;
     this.#slots = new Int32Array(program.slots).fill(-1);
@@ -57,6 +60,7 @@ export class Machine {
 
   #spend(steps: number): void {
     this.#steps += steps;
+    if (this.#patience !== null && (this.#patience.steps -= steps) < 0) throw new ImpatientError('the search took too many steps');
     if (this.#steps > this.#allowed) throw new LimitError(`the search took more than ${this.#allowed} steps`);
   }
 

@@ -1,5 +1,6 @@
 import { compileProgram } from './python-regex-compiler.js';
 import { Machine } from './python-regex-machine.js';
+import type { Patience } from './python-errors.js';
 import { parsePattern } from './python-regex-parser.js';
 import type { Program } from './python-regex-program.js';
 
@@ -50,9 +51,12 @@ export class PythonRegex {
     return this.#program.groups;
   }
 
-  /** `re.search(pattern, text).groups()`, null where nothing matches. Throws a LimitError where it takes too long. */
-  search(subject: Subject): readonly (string | null)[] | null {
-    const slots = new Machine(this.#program, subject.codes).search();
+  /**
+   * `re.search(pattern, text).groups()`, null where nothing matches. Throws a LimitError where it takes too long, an
+   * ImpatientError where it takes longer than there is patience.
+   */
+  search(subject: Subject, patience: Patience | null = null): readonly (string | null)[] | null {
+    const slots = new Machine(this.#program, subject.codes, patience).search();
     if (slots === null) return null;
     return Array.from({ length: this.groups }, (_, group) => {
       const from = slots[2 * group] ?? -1;

@@ -1,4 +1,4 @@
-import { LimitError, PythonError } from './python-errors.js';
+import { LimitError, PythonError, type Patience } from './python-errors.js';
 import { strip } from './python-characters.js';
 import { PythonFormat } from './python-format.js';
 import { PythonRegex, Subject } from './python-regex.js';
@@ -131,7 +131,7 @@ function firstError(template: CompiledTemplate): PythonError | null {
  * pattern is found in what the templates before it made of that; its args go before those of earlier templates; its
  * kwargs and attachment are laid over theirs. A template that is in error for this text takes no part at all.
  */
-export function applyTemplates(compiled: CompiledTemplates, text: string): Rendered {
+export function applyTemplates(compiled: CompiledTemplates, text: string, patience: Patience | null = null): Rendered {
   if (compiled.templates.length === 0) return { content: text, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
   const original = new Subject(text);
   const kwargs = new Map<string, string>();
@@ -141,9 +141,9 @@ export function applyTemplates(compiled: CompiledTemplates, text: string): Rende
   let args: readonly string[] = [];
   for (const template of compiled.templates) {
     try {
-      const groups = template.regex.search(original);
+      const groups = template.regex.search(original, patience);
       if (groups === null) continue;
-      const next = nextContent(template, content, original, groups);
+      const next = nextContent(template, content, original, groups, patience);
       const ownArgs = template.args.map((part) => render(part, groups));
       const ownKwargs = renderJson(template.kwargs, groups);
       const ownAttachment = renderJson(template.attachment, groups);
@@ -169,9 +169,10 @@ function nextContent(
   running: Subject,
   original: Subject,
   matched: readonly (string | null)[],
+  patience: Patience | null,
 ): Subject {
   if (template.content === null) return running;
-  const groups = running === original ? matched : template.regex.search(running);
+  const groups = running === original ? matched : template.regex.search(running, patience);
   return groups === null ? running : new Subject(render(template.content, groups));
 }
 
@@ -187,7 +188,7 @@ function renderJson(
   return entries.map((entry) => [entry.key, 'raw' in entry ? entry.raw : JSON.stringify(render(entry.part, groups))]);
 }
 
-/** Anything but an error of Python's or a limit is a fault of the bridge and is thrown on. */
+/** Anything but an error of Python's or a limit is thrown on: impatience, or a fault of the bridge. */
 function reasonOf(error: unknown): string {
   if (error instanceof PythonError || error instanceof LimitError) return error.message;
   throw error;
