@@ -40,8 +40,8 @@ export function messageNotification(
     readonly chatType: string | null;
     readonly messageId: string;
     readonly updateType: UpdateType;
-    /** JSON text */
-    readonly message: string;
+    /** JSON text, or of how many characters a text is that alone is too large */
+    readonly message: string | number;
   },
 ): Notification {
   const { channelId, chatType, messageId, updateType, message } = about;
@@ -55,7 +55,7 @@ export function messageNotification(
     chatType,
     updateType,
     webhookId: null,
-    ...within(maxPayloadBytes, `{"type":"update_notification","channel":${JSON.stringify(spell(channelId, channelIdFormat))},"chat_type":${JSON.stringify(chatType)},"update_type":"${updateType}"`, `,"message":${message}}`),
+    ...messageBody(`{"type":"update_notification","channel":${JSON.stringify(spell(channelId, channelIdFormat))},"chat_type":${JSON.stringify(chatType)},"update_type":"${updateType}"`, message, maxPayloadBytes),
   };
 }
 
@@ -112,12 +112,17 @@ function requestBody(head: string, tail: string, data: ChannelJson): Pick<Notifi
  * What is too large to be sent is kept without what makes it so: it would be in memory and in the
  * database once more for every endpoint. Sent by hand after all, it tells that there is something to fetch.
  */
-function within(maxBytes: number, head: string, rest: string): Pick<Notification, 'body' | 'dead'> {
-  const body = head + rest;
+function messageBody(head: string, message: string | number, maxBytes: number): Pick<Notification, 'body' | 'dead'> {
+  if (typeof message === 'number') return { body: `${head}}`, dead: tooLarge(`a text of ${message} characters`, maxBytes) };
+  const body = `${head},"message":${message}}`;
   // Three bytes for one character at the most: nearly all are known to fit without being counted.
   if (body.length * 3 <= maxBytes) return { body };
   const bytes = Buffer.byteLength(body);
-  return bytes <= maxBytes ? { body } : { body: `${head}}`, dead: `the payload is too large: ${bytes} bytes, and MAX_PAYLOAD_MB allows ${maxBytes}` };
+  return bytes <= maxBytes ? { body } : { body: `${head}}`, dead: tooLarge(`${bytes} bytes`, maxBytes) };
+}
+
+function tooLarge(size: string, maxBytes: number): string {
+  return `the payload is too large: ${size}, and MAX_PAYLOAD_MB allows ${maxBytes} bytes`;
 }
 
 /** Other schemas' keys can be any text, and the id goes into a header. */

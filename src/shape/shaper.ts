@@ -289,12 +289,14 @@ export class Shaper<E> {
     }
     const chatType = this.#directory.chatType(channelId);
     if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
-    const told = (message: string): Output<E> => {
+    const told = (message: string | number): Output<E> => {
       const about = { channelId, chatType, messageId, updateType, message };
       return { kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options, about) };
     };
-    const message = this.#serialize(row, children, channelId);
-    outputs.push(typeof message === 'string' ? told(message) : message.then(told));
+    const characters = row['text']?.length ?? 0;
+    // Nothing is made of a text that is too large to be sent in any case.
+    const message = characters > this.#options.maxPayloadBytes ? characters : this.#serialize(row, children, channelId);
+    outputs.push(message instanceof Promise ? message.then(told) : told(message));
   }
 
   /** A promise where the text is rendered beside. */

@@ -16,13 +16,13 @@ const small = { env: { MAX_PAYLOAD_MB: '1', MAX_BUFFER_MB: '8' } };
 test('a payload over MAX_PAYLOAD_MB is dead with the reason at once, and nothing of its message waits for it', async () => {
   const scene = await runningScene(limit);
   const { db, hook } = scene;
-  const id = await say(scene, 'x'.repeat(MEGABYTE));
+  const id = await say(scene, 'x'.repeat(MEGABYTE + 1));
   await db.query("UPDATE slackchat_message SET text = 'short' WHERE id = $1", [id]);
   await hook.waitFor(({ body }) => body.message?.content === 'short');
   await waitConfirmed(db);
   expect(told(hook.notifications)).toEqual(['message_changed short']);
   const body = { type: 'update_notification', channel: scene.chat.channelId, chat_type: 'default', update_type: 'message_created' };
-  const dead = { lane: `message:${id}`, status: 'dead', attempts: 0, last_error: expect.stringMatching(/^the payload is too large: \d+ bytes, and MAX_PAYLOAD_MB allows 1048576$/u) as string, untimed: true, body: JSON.stringify(body) };
+  const dead = { lane: `message:${id}`, status: 'dead', attempts: 0, last_error: expect.stringMatching(/^the payload is too large: a text of 1048577 characters, and MAX_PAYLOAD_MB allows 1048576 bytes$/u) as string, untimed: true, body: JSON.stringify(body) };
   expect(await rows(scene)).toEqual([dead]);
 
   // Sent by hand it says that there is something to fetch.

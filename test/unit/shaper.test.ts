@@ -420,7 +420,7 @@ test('a payload over the limit is dead, and keeps all but what makes it so', asy
   const { shape } = bench({ maxPayloadBytes: 1_000 });
   const outputs = await shape(0, transaction(5, insert('message', message('1', { text: 'ü'.repeat(500) })), insert('message', message('2', { text: 'u'.repeat(500) }))));
   expect(notifications(outputs)).toMatchObject([
-    { messageId: '1', body: '{"type":"update_notification","channel":"c1","chat_type":"default","update_type":"message_created"}', dead: expect.stringMatching(/^the payload is too large: 11\d\d bytes, and MAX_PAYLOAD_MB allows 1000$/u) as string },
+    { messageId: '1', body: '{"type":"update_notification","channel":"c1","chat_type":"default","update_type":"message_created"}', dead: expect.stringMatching(/^the payload is too large: 11\d\d bytes, and MAX_PAYLOAD_MB allows 1000 bytes$/u) as string },
     { messageId: '2' },
   ]);
   expect(notifications(outputs)[1]?.dead).toBeUndefined();
