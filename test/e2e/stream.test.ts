@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { startPostgres } from '../../src/demo/postgres.js';
-import { insertMessage } from '../support/chat.js';
+import { insertMessage, insertReaction } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
 import { closedGate } from '../support/gate.js';
 import { createScene, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
@@ -123,7 +123,7 @@ test('a lost slot is made anew, and every channel is announced; with ON_SLOT_LOS
   expect(got?.body).toEqual({ token: 'test-token', type: 'update_notification', channel: chat.channelId, chat_type: 'default' });
 });
 
-test('a commit that waits for a synchronous standby is neither told nor acted on before it is visible', async () => {
+test('a commit that waits for a synchronous standby is neither told, nor read around, nor acted on before it is visible', async () => {
   const server = await startPostgres();
   onTestFinished(async () => server.dispose());
   const scene = await runningScene({ serverUrl: server.url() });
@@ -135,15 +135,21 @@ test('a commit that waits for a synchronous standby is neither told nor acted on
     await db.query('SELECT pg_reload_conf()');
     await eventually(async () => expect(await db.query('SHOW synchronous_standby_names')).toEqual([{ synchronous_standby_names: name }]));
   };
+  const id = await say(scene, 'old');
+  await hook.waitForNotifications(1);
+  hook.clear();
   await standby('nobody');
   const said = say(scene, 'not visible yet');
+  const changed = db.query("UPDATE slackchat_message SET text = 'new' WHERE id = $1", [id]);
+  // Of the message that it belongs to only a read can tell.
+  const reacted = insertReaction(db.pool, { messageId: id, userId: scene.chat.userIds[1], reaction: 'eyes' });
   const registered = db.query('INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ($1)', [other.url]);
-  // Both are in the WAL and streamed, and neither commit has returned.
+  // All are in the WAL and streamed, and no commit has returned.
   await eventually(async () => {
     const [row] = await db.query<{ n: number; sent: boolean }>(
       "SELECT (SELECT count(*)::int FROM pg_stat_activity WHERE wait_event = 'SyncRep') AS n, (SELECT bool_and(sent_lsn >= pg_current_wal_lsn()) FROM pg_stat_replication) AS sent",
     );
-    expect(row).toEqual({ n: 2, sent: true });
+    expect(row).toEqual({ n: 4, sent: true });
   });
   // The bridge has them, and asks again and again whether they are visible.
   const asked = new Set<string>();
@@ -155,7 +161,12 @@ test('a commit that waits for a synchronous standby is neither told nor acted on
   expect(hook.notifications).toEqual([]);
   expect(other.requests).toEqual([]);
   await standby('');
-  await Promise.all([said, registered]);
-  await hook.waitFor(({ body }) => body.message?.content === 'not visible yet');
+  await Promise.all([said, changed, reacted, registered]);
+  await hook.waitForNotifications(3);
+  // Never with the text or the reactions that others still saw meanwhile.
+  const whole = { content: 'new', reactions: [{ reaction: 'eyes', user: 'U2' }] };
+  const ofOld = hook.notifications.filter(({ body }) => body.message?.content !== 'not visible yet');
+  expect(ofOld.map(({ body }) => [body.update_type, body.message])).toEqual([['message_changed', expect.objectContaining({ content: 'new' })], ['message_changed', expect.objectContaining({ content: 'new' })]]);
+  expect(ofOld.at(-1)?.body.message).toMatchObject(whole);
   await other.waitFor(({ body }) => body.type === 'url_verification');
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { startPostgres } from '../../src/demo/postgres.js';
 import { insertMessage } from '../support/chat.js';
@@ -150,4 +151,44 @@ test('its own dead session cannot be ended: the bridge goes on trying, and strea
   await nextLog(bridge, 'streaming');
   await say(scene, 'after');
   await hook.waitFor(({ body }) => body.message?.content === 'after');
+});
+
+test('parked deliveries are retried by the one that streams alone, and by the one that takes over once it does', async () => {
+  const scene = await runningScene({ env: { RETRY_MAX_MS: '200' } });
+  const { db, hook, bridge: first } = scene;
+  const second = await scene.start();
+  await second.waitForLog(({ msg }) => msg.startsWith('standing by'));
+  let underWay = new Map<string, number>();
+  let together = 0;
+  let status = 500;
+  // Slow enough for two at once to show.
+  hook.respond = ({ headers }) => {
+    const id = String(headers['webhook-id']);
+    const counts = underWay;
+    const count = (by: number): number => {
+      const now = (counts.get(id) ?? 0) + by;
+      counts.set(id, now);
+      return now;
+    };
+    together = Math.max(together, count(1));
+    const answered = sleep(30).then(() => count(-1));
+    return { status, delayUntil: answered };
+  };
+  const texts = Array.from({ length: 20 }, (_item, index) => `parked ${index}`);
+  for (const text of texts) await say(scene, text);
+  await eventually(async () => expect(await db.query("SELECT count(*)::int AS n FROM slackchat_bridge.deliveries WHERE status = 'waiting'")).toEqual([{ n: 20 }]));
+  const before = hook.notifications.length;
+  await hook.waitForNotifications(before + 20);
+  expect(together).toBe(1);
+  expect(second.logs.filter(({ msg }) => msg === 'attempt failed')).toEqual([]);
+
+  await first.stop('SIGKILL');
+  // Its connections are gone, and with them what it had under way.
+  underWay = new Map();
+  status = 200;
+  await second.waitForLog(({ msg }) => msg === 'streaming');
+  await eventually(async () => expect(await db.query('SELECT FROM slackchat_bridge.deliveries')).toEqual([]));
+  await waitConfirmed(db);
+  expect(together).toBe(1);
+  expect(new Set(hook.notifications.map(({ body }) => body.message?.content))).toEqual(new Set(texts));
 });
