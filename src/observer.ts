@@ -177,6 +177,9 @@ export class Observer {
       confirmedLsn: this.#slotSeen.confirmed,
       lagBytes: this.#slotSeen.lagBytes,
       lagSeconds: this.state === 'standby' ? null : this.#lagSeconds(),
+      walStatus: this.#slotSeen.walStatus,
+      retainedBytes: this.#slotSeen.retainedBytes,
+      safeBytes: Number.isFinite(this.#slotSeen.safeBytes) ? this.#slotSeen.safeBytes : null,
       bufferedBytes: buffered(),
       unsettledTransactions: unsettled(),
       endpoints: [...dispatcher.endpoints].map((endpoint) => ({

@@ -127,6 +127,12 @@ export interface Status {
   readonly lagBytes: number | null;
   /** for how long WAL has waited to be confirmed; 0: all is; null: another instance streams */
   readonly lagSeconds: number | null;
+  /** pg_replication_slots.wal_status; 'missing': there is no slot; null: not looked at yet */
+  readonly walStatus: string | null;
+  /** WAL that the server keeps for the slot */
+  readonly retainedBytes: number | null;
+  /** WAL until the slot is lost; null: without a limit, or not looked at yet */
+  readonly safeBytes: number | null;
   readonly bufferedBytes: number;
   readonly unsettledTransactions: number;
   readonly endpoints: readonly EndpointStatus[];

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Span } from '../../src/admin/events.js';
 import { bytes, distance, duration, indented, milliseconds, rate, subject } from '../../src/admin/page/format.js';
 import { areaPath, ceiling, linePath, Series } from '../../src/admin/page/series.js';
+import { slotFault, stateWords } from '../../src/admin/page/words.js';
 
 test('figures are short and say their unit', () => {
   expect([null, 0, 900, 1024, 10_240, 3_500_000, 70 * 2 ** 30, 5e15].map(bytes)).toEqual(['–', '0 B', '900 B', '1.0 kB', '10 kB', '3.3 MB', '70 GB', '4547 TB']);
@@ -49,6 +50,27 @@ test('a line is broken where there is no value, and never leaves its box', () =>
   expect(linePath([null, null], 10, 10, 10)).toBe('');
 });
 
-test.each([[[0.2], 1, 1], [[3], 1, 5], [[10], 1, 10], [[11], 1, 20], [[null], 10, 10], [[0.004], 0.001, 0.005]])('a chart of %j, at least %d, is as high as %d', (line, least, high) => {
+test.each([[[0.2], 1, 1], [[3.2], 1, 4], [[10], 1, 10], [[11], 1, 15], [[null], 10, 10], [[0.0047], 0.001, 0.005]])('a chart of %j, at least %d, is as high as %d', (line, least, high) => {
   expect(ceiling([line], least)).toBeCloseTo(high, 10);
+});
+
+test('a bridge that streams and is not ready is stalled; a state of a newer version is told as it is', () => {
+  expect(stateWords({ state: 'streaming', reason: null })).toEqual({ text: 'streaming', tone: 'well' });
+  expect(stateWords({ state: 'streaming', reason: 'a transaction cannot be shaped' })).toEqual({ text: 'stalled', tone: 'failing' });
+  expect(stateWords({ state: 'reconnecting', reason: 'not streaming: ECONNREFUSED' })).toEqual({ text: 'not streaming', tone: 'failing' });
+  expect(stateWords({ state: 'hibernating', reason: 'hibernating' })).toEqual({ text: 'hibernating', tone: 'disabled' });
+});
+
+test.each([
+  ['reserved', 5, null],
+  [null, null, null],
+  ['extended', null, null],
+  ['extended', 3_145_728, /3\.0 MB more/u],
+  ['unreserved', 0, /about to be lost/u],
+  ['lost', 0, /is lost/u],
+  ['missing', 0, /is missing/u],
+])('of a slot whose wal_status is %s with %s bytes left it says: %s', (walStatus, safeBytes, said) => {
+  const fault = slotFault({ slot: 's', walStatus, safeBytes });
+  if (said === null) expect(fault).toBeNull();
+  else expect(fault).toMatch(said);
 });

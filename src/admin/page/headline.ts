@@ -1,20 +1,11 @@
 import type { LiveStatus } from '../events.js';
 import { byId, setText } from './dom.js';
-import { bytes, distance, duration, whole } from './format.js';
-
-const STATES: Readonly<Record<string, { readonly text: string; readonly tone: string }>> = {
-  streaming: { text: 'streaming', tone: 'well' },
-  standby: { text: 'standing by', tone: 'verifying' },
-  starting: { text: 'starting', tone: 'verifying' },
-  reconnecting: { text: 'not streaming', tone: 'failing' },
-  stopping: { text: 'stopping', tone: 'disabled' },
-};
+import { bytes, duration, whole } from './format.js';
+import { slotFault, stateWords } from './words.js';
 
 /** Is it streaming, how far behind is it, what is held. */
 export function showHeadline(status: LiveStatus): void {
-  const known = STATES[status.state] ?? { text: status.state, tone: 'disabled' };
-  // It streams, and yet nothing moves.
-  const { text, tone } = status.state === 'streaming' && status.reason !== null ? { text: 'stalled', tone: 'failing' } : known;
+  const { text, tone } = stateWords(status);
   const state = byId('state');
   state.className = `badge big ${tone}`;
   setText(state, text);
@@ -25,9 +16,12 @@ export function showHeadline(status: LiveStatus): void {
   notice('reason', status.reason === null || status.reason === status.state ? null : status.reason);
   notice('database-fault', status.databaseFault === null ? null : `The database does not answer, so endpoints and dead letters are as they were: ${status.databaseFault}`);
   notice('refused', status.refusedRows.length === 0 ? null : `Rows of the application's own table that cannot be endpoints: ${status.refusedRows.map(({ id, rule }) => `${id} (${rule})`).join(', ')}`);
-  const { lagSeconds } = status;
-  setText(byId('lag-bytes'), bytes(status.lagBytes));
-  setText(byId('lag-seconds'), lagSeconds === null ? '' : `${duration(lagSeconds * 1_000)} behind`);
+  notice('slot-fault', slotFault(status));
+  byId('slot-fault').classList.toggle('mild', status.walStatus === 'extended');
+  setText(byId('lag-seconds'), status.lagSeconds === null ? '–' : duration(status.lagSeconds * 1_000));
+  setText(byId('lag-bytes'), status.lagBytes === null ? '' : `${bytes(status.lagBytes)} of WAL`);
+  setText(byId('retained'), bytes(status.retainedBytes));
+  setText(byId('safe'), status.safeBytes === null ? 'without a limit' : `${bytes(status.safeBytes)} left`);
   setText(byId('waiting'), whole(status.waiting));
   setText(byId('dead-count'), whole(status.dead));
   byId('dead-count').classList.toggle('bad', (status.dead ?? 0) > 0);
@@ -40,8 +34,4 @@ function notice(id: string, text: string | null): void {
   const node = byId(id);
   node.hidden = text === null;
   setText(node, text ?? '');
-}
-
-export function showUpdated(at: number): void {
-  setText(byId('updated'), distance(new Date(at).toISOString(), Date.now()));
 }

@@ -9,9 +9,10 @@ import { milliseconds, rate, whole } from './format.js';
 import { showHeadline } from './headline.js';
 import { Series } from './series.js';
 
-/** As many as the bridge keeps, and as are shown at first. */
+/** As many as the bridge keeps. */
 const ATTEMPTS = 100;
-const FIRST = 20;
+/** So many of each list are shown at first. */
+const FIRST = { attempts: 20, dead: 10 };
 /** A tab that nobody sees for so long lets go of the connection. */
 const HIDDEN_MS = 30_000;
 
@@ -20,8 +21,9 @@ const charts = { rate: new Chart(byId('rate-chart')), latency: new Chart(byId('l
 let clockAhead = 0;
 let endpoints: readonly EndpointView[] = [];
 let attempts: readonly Attempt[] = [];
+let dead: readonly DeadLetter[] = [];
 let paused = false;
-let all = false;
+const all = { attempts: false, dead: false };
 
 /** By the bridge's clock. */
 const now = (): number => Date.now() + clockAhead;
@@ -67,8 +69,8 @@ const SHOW: { readonly [K in keyof LiveEvents]: (data: LiveEvents[K]) => void } 
     byId('no-endpoints').hidden = told.length > 0;
   },
   dead(told) {
-    letters.show(told);
-    byId('no-dead').hidden = told.length > 0;
+    dead = told;
+    showDead();
   },
   spans(told) {
     series.take(told);
@@ -96,7 +98,7 @@ function draw(): void {
   const p50 = series.latencies('p50');
   const p95 = series.latencies('p95');
   charts.latency.show({
-    plots: [{ name: '95 %', tone: 'wide', line: p95, filled: false }, { name: 'half', tone: 'good', line: p50, filled: false }],
+    plots: [{ name: '95 % within', tone: 'wide', line: p95, filled: false }, { name: 'half within', tone: 'good', line: p50, filled: false }],
     least: 10, value: milliseconds, time, minutes: series.minutes,
     summary: `Over ${series.minutes} minutes, at last ${milliseconds(p50.findLast((value) => value !== null) ?? null)} for half of the deliveries and ${milliseconds(p95.findLast((value) => value !== null) ?? null)} for 95 % of them`,
   });
@@ -111,11 +113,21 @@ function showAttempts(): void {
   byId('no-attempts').hidden = attempts.length > 0;
   const news = attempts.findIndex((attempt) => keyOf(attempt) === list.firstElementChild?.getAttribute('data-key'));
   setText(button, held && news !== 0 && list.childElementCount > 0 ? `Paused, ${whole(news === -1 ? attempts.length : news)} new` : paused ? 'Paused' : 'Pause');
-  const more = byId('more');
-  more.hidden = all || attempts.length <= FIRST;
-  setText(more, `Show all ${attempts.length}`);
+  offerAll('attempts', attempts.length);
   if (held && list.childElementCount > 0) return;
-  lines.show(all ? attempts : attempts.slice(0, FIRST));
+  lines.show(all.attempts ? attempts : attempts.slice(0, FIRST.attempts));
+}
+
+function showDead(): void {
+  letters.show(all.dead ? dead : dead.slice(0, FIRST.dead));
+  byId('no-dead').hidden = dead.length > 0;
+  offerAll('dead', dead.length);
+}
+
+function offerAll(list: keyof typeof all, length: number): void {
+  const button = byId(`all-${list}`);
+  button.hidden = all[list] || length <= FIRST[list];
+  setText(button, `Show all ${length}`);
 }
 
 function askFirst(question: string, go: () => void): void {
@@ -151,10 +163,14 @@ byId('pause').addEventListener('click', () => {
   paused = !paused;
   showAttempts();
 });
-byId('more').addEventListener('click', () => {
-  all = true;
+byId('all-attempts').addEventListener('click', () => {
+  all.attempts = true;
   lines.show(attempts);
   showAttempts();
+});
+byId('all-dead').addEventListener('click', () => {
+  all.dead = true;
+  showDead();
 });
 byId('attempt-list').addEventListener('toggle', showAttempts, true);
 byId('token-form').addEventListener('submit', (event) => {

@@ -46,11 +46,11 @@ export class Series {
   }
 }
 
-/** The next of 1, 2 and 5 times a power of ten: what a chart's height stands for. */
+/** The next round number: what a chart's height stands for. */
 export function ceiling(lines: readonly Line[], least: number): number {
   const most = Math.max(least, ...lines.map((line) => Math.max(0, ...line.map((value) => value ?? 0))));
   const power = 10 ** Math.floor(Math.log10(most));
-  return ([1, 2, 5, 10].find((factor) => factor * power >= most * 0.999) ?? 10) * power;
+  return ([1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((factor) => factor * power >= most * 0.999) ?? 10) * power;
 }
 
 /** The path of a line in a box: broken where there is no value, a dash where one stands alone. */
