@@ -31,7 +31,8 @@ STOPSIGNAL SIGTERM
 # Prints why it is not ready: `docker inspect` shows the last answers.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "-e", "const{ADMIN_HOST:h='',ADMIN_PORT:p='4747'}=process.env,a=/^(0\\.0\\.0\\.0|::)?$/.test(h)?'127.0.0.1':h;fetch(`http://${a.includes(':')?`[${a}]`:a}:${p||4747}/readyz`,{signal:AbortSignal.timeout(4000)}).then(async r=>{process.stdout.write(await r.text());process.exitCode=r.ok?0:1},e=>{console.log(e.cause?.message??e.message);process.exitCode=1})"]
 # Meant to run below an init (docker run --init, compose's `init: true`): as process 1 the short commands would not heed SIGTERM.
-ENTRYPOINT ["node", "dist/main.js"]
+# The two dashes: Node would take --env-file for its own, and end with status 9 where the file is not there.
+ENTRYPOINT ["node", "--", "dist/main.js"]
 CMD ["run"]
 
 ARG NODE_IMAGE
