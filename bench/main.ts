@@ -9,9 +9,10 @@ import { Stage } from './stage.js';
 import { drains, reactions } from './work/drain.js';
 import { fanout, faults, parked } from './work/endpoints.js';
 import { latency, receivers } from './work/latency.js';
+import { outage } from './work/outage.js';
 import { idle, large, start } from './work/process.js';
 
-const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions, latency, receivers, fanout, faults, parked, large, idle, start };
+const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions, latency, receivers, fanout, faults, parked, large, idle, start, outage };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -108,7 +108,7 @@ export class Bridge {
     const bytes = config.MAX_BUFFER_MB * MEGABYTE;
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
     const allowance = new Allowance(bytes / 4, bytes / 16, largest);
-    this.#dispatcher = new Dispatcher({ ...request, timing, allowance }, parked, events, (bytes * 3) / 8);
+    this.#dispatcher = new Dispatcher({ ...request, timing, allowance, repeatedBefore: () => this.#ledger.repeating.to }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
     // What is no message's own is done by one of those that share the messages.
     const first = isFirst(config.SHARD);

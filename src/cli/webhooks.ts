@@ -16,6 +16,7 @@ interface AddOptions extends Common {
   readonly updateType?: readonly string[];
   readonly ordering: string;
   readonly maxInFlight: string;
+  readonly conflate?: true;
 }
 
 /** Whether there is a token or a secret, never which. */
@@ -29,8 +30,8 @@ const LIST = `
 const SHOWN = ['id', 'endpoint', 'enabled', 'verified', 'waiting', 'dead', 'disabled_reason', 'last_error'];
 
 const ADD = `
-  INSERT INTO slackchat_bridge.webhooks (endpoint, token, secret, chat_types, update_types, ordering, max_in_flight)
-  VALUES ($1, $2, $3, $4::text[], $5::text[], $6, $7) RETURNING id::text AS value`;
+  INSERT INTO slackchat_bridge.webhooks (endpoint, token, secret, chat_types, update_types, ordering, max_in_flight, conflate)
+  VALUES ($1, $2, $3, $4::text[], $5::text[], $6, $7, $8) RETURNING id::text AS value`;
 
 export function webhooksCommand(): Command {
   const command = new Command('webhooks').description('endpoints: add, list, verify, remove');
@@ -83,11 +84,12 @@ function addCommand(): Command {
     .option('--chat-type <name>', 'only channels of this chat type; may be repeated (default: all)', collect)
     .option('--update-type <type>', 'only message_created, message_changed or message_deleted; may be repeated (default: all)', collect)
     .addOption(new Option('--ordering <unit>', 'keep commit order for each').choices(['message', 'channel']).default('message'))
+    .option('--conflate', 'what waits about a message collapses into its net effect')
     .option('--max-in-flight <n>', 'requests at once, 1 to 1024', toId, '64')
     .addOption(envFileOption())
     .action(async (endpoint: string, options: AddOptions) => {
-      const { token, secret, chatType, updateType, ordering, maxInFlight } = options;
-      const id = await call(options.envFile, ADD, [endpoint, token ?? null, secret ?? null, chatType ?? null, updateType ?? null, ordering, maxInFlight]);
+      const { token, secret, chatType, updateType, ordering, maxInFlight, conflate = false } = options;
+      const id = await call(options.envFile, ADD, [endpoint, token ?? null, secret ?? null, chatType ?? null, updateType ?? null, ordering, maxInFlight, conflate]);
       print(`added: webhook ${id}, ${withoutQuery(endpoint)}`);
     });
 }

@@ -1,93 +1,9 @@
 import { errorMessage } from '../errors.js';
-import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Allowance } from './allowance.js';
-
-/** What of a notification a delivery needs; the same whether it comes from the stream or from its row. */
-export interface Note {
-  readonly notificationId: string;
-  readonly lsn: Lsn;
-  readonly seq: number;
-  readonly channelId: string;
-  readonly body: string;
-}
-
-/** One notification on its way to one endpoint. Times are milliseconds since 1970. */
-export interface Delivery {
-  readonly note: Note;
-  readonly lane: string;
-  /** from the stream and ordered by the lanes in memory; otherwise from its row */
-  readonly direct: boolean;
-  readonly queuedAt: number;
-  readonly committedAt: number | null;
-  /** lets the ledger's entry go; once */
-  settle: (() => void) | null;
-  attempts: number;
-  firstAttemptAt: number | null;
-  lastStatus: number | null;
-  lastError: string | null;
-  nextAttemptAt: number | null;
-  /** it has a row, or is about to have one */
-  stored: boolean;
-  /** it is not sent; `lastError` says why */
-  readonly dead: boolean;
-  /** what it took of the allowance when it was brought back, in bytes */
-  readonly reserved: number | 'large';
-  /** among those under way; the bag's own */
-  place: number;
-}
-
-/** A row of slackchat_bridge.deliveries. */
-export interface ParkedNote extends Note {
-  readonly lane: string;
-  readonly attempts: number;
-  readonly firstAttemptAt: number | null;
-  readonly lastStatus: number | null;
-  readonly lastError: string | null;
-  readonly nextAttemptAt: number | null;
-  /** it does not wait to be sent */
-  readonly dead: boolean;
-}
-
-/** A row whose time has come. */
-export interface DueNote extends Omit<ParkedNote, 'body' | 'lastStatus' | 'lastError' | 'nextAttemptAt' | 'dead'> {
-  readonly parkedAt: number;
-  /** of the body */
-  readonly bytes: number;
-  /** null: there was no room for it */
-  readonly body: string | null;
-}
-
-export type ParkedOutcome =
-  | { readonly kind: 'delivered' | 'dropped'; readonly notificationId: string; readonly lane: string }
-  | {
-      readonly kind: 'retry' | 'dead';
-      readonly notificationId: string;
-      readonly lane: string;
-      readonly status: number | null;
-      readonly reason: string;
-      readonly attempts: number;
-      readonly nextAttemptAt: number;
-    };
-
-export interface Except {
-  readonly notificationIds: readonly string[];
-  readonly lanes: readonly string[];
-}
-
-/** slackchat_bridge.deliveries, as a backlog needs it. Its calls for one endpoint never overlap. */
-export interface Parking {
-  park(webhookId: string, notes: readonly ParkedNote[]): Promise<void>;
-  /** @param maxBytes of their bodies together; those beyond it, and those larger than it, come without */
-  due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueNote[]>;
-  /** @returns the lanes in which nothing waits any more */
-  finish(webhookId: string, outcomes: readonly ParkedOutcome[]): Promise<readonly string[]>;
-  /** Some of those that wait for longer than `ageMs` are given up. @returns how many */
-  expire(webhookId: string, ageMs: number, reason: string): Promise<number>;
-  nextDueAt(webhookId: string, except: Except): Promise<number | null>;
-  /** Also gives lanes whose head has no time one. @returns null when more than `limit` deliveries wait */
-  lanes(webhookId: string, limit: number): Promise<readonly string[] | null>;
-}
+import { planParking } from './conflate.js';
+import { settle, type Delivery } from './delivery.js';
+import type { DueNote, Except, ParkedOutcome, Parking } from './parking.js';
 
 /** What the endpoint tells its backlog. */
 export interface BacklogHost {
@@ -99,6 +15,8 @@ export interface BacklogHost {
   probing(): boolean;
   /** lanes with something direct under way, which parked ones must not overtake */
   busyLanes(): readonly string[];
+  /** what waits collapses into its net effect */
+  conflates(): boolean;
   /** something is due: take it with `next` */
   onDue(): void;
   onParked(count: number): void;
@@ -269,17 +187,25 @@ export class Backlog {
 
   async #writeOutbox(): Promise<void> {
     const batch = this.#outbox.slice(0, this.#batchLength());
-    const rows = batch.map(({ note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead }) => ({
-      ...note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead,
+    const conflates = this.#host.conflates();
+    const { remove, park } = conflates ? await this.#plan(batch) : { remove: [], park: batch };
+    const rows = park.map(({ note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun }) => ({
+      ...note, updateType: conflates ? note.updateType : null, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun,
     }));
-    await this.#parking.park(this.#webhookId, rows);
+    const freed = await this.#parking.park(this.#webhookId, rows, remove);
     if (this.#closed) return;
     this.#outbox = this.#outbox.slice(batch.length);
+    this.#free(freed);
     for (const delivery of batch) settle(delivery);
     const dead = batch.filter((delivery) => delivery.dead).length;
     if (dead > 0) this.#host.onDead(dead);
     if (dead < batch.length) this.#host.onParked(batch.length - dead);
     this.#pumpAt = 0;
+  }
+
+  async #plan(batch: readonly Delivery[]): Promise<ReturnType<typeof planParking>> {
+    const of = batch.flatMap(({ lane, note: { messageId } }) => (messageId === null ? [] : [{ lane, messageId }]));
+    return planParking(of.length === 0 ? [] : await this.#parking.waiting(this.#webhookId, of), batch);
   }
 
   #batchLength(): number {
@@ -293,10 +219,16 @@ export class Backlog {
     const freed = await this.#parking.finish(this.#webhookId, batch);
     this.#outcomes = this.#outcomes.slice(batch.length);
     for (const { notificationId } of batch) this.#unload(notificationId);
+    this.#free(freed);
+    this.#pumpAt = 0;
+  }
+
+  /** Nothing waits in these lanes any more. */
+  #free(lanes: readonly string[]): void {
+    if (lanes.length === 0) return;
     // What came for the lane meanwhile is about to be parked in it.
     const again = new Set(this.#outbox.map((delivery) => delivery.lane));
-    for (const lane of freed) if (!again.has(lane)) this.#lanes?.delete(lane);
-    this.#pumpAt = 0;
+    for (const lane of lanes) if (!again.has(lane)) this.#lanes?.delete(lane);
   }
 
   /** Loads what is due, as far as there is room. */
@@ -396,15 +328,16 @@ export class Backlog {
     const lanes = new Set(this.#host.busyLanes());
     for (const { lane } of this.#loaded.values()) lanes.add(lane);
     for (const { lane } of this.#outbox) lanes.add(lane);
-    return { notificationIds: [...this.#loaded.keys()], lanes: [...lanes] };
+    return { notificationIds: [...this.#loaded.keys()], lanes: [...lanes], whileRepeating: this.#host.conflates() };
   }
 
   /** @returns its length */
   #load(row: DueNote, body: string, reserved: number | 'large'): number {
     const { notificationId, lsn, seq, channelId, lane, attempts, firstAttemptAt, parkedAt } = row;
     const delivery: Delivery = {
-      note: { notificationId, lsn, seq, channelId, body },
-      lane, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
+      // Once it is to be sent, nothing collapses with it.
+      note: { notificationId, lsn, seq, channelId, messageId: null, updateType: null, repeated: true, body },
+      lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
       lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, place: 0,
     };
     this.#loaded.set(notificationId, delivery);
@@ -438,10 +371,4 @@ export class Backlog {
       this.#kick();
     }, Math.min(Math.max(1, at - Date.now()), 60_000));
   }
-}
-
-/** Lets go of the ledger's entry. */
-export function settle(delivery: Delivery): void {
-  delivery.settle?.();
-  delivery.settle = null;
 }

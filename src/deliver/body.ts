@@ -1,4 +1,4 @@
-import type { Note } from './backlog.js';
+import type { Note } from './delivery.js';
 
 /** From so many characters on, the text after the token is put into bytes once for all endpoints that are told. */
 export const SHARED_FROM = 65_536;

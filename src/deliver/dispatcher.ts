@@ -1,8 +1,8 @@
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
-import type { Parking } from './backlog.js';
 import { SHARED_FROM } from './body.js';
 import { Endpoint, type EndpointEvents, type EndpointOptions } from './endpoint.js';
+import type { Parking } from './parking.js';
 import { Permit, TICK_MS } from './permit.js';
 
 /**
@@ -99,8 +99,8 @@ export class Dispatcher {
       release();
       this.#wakeWaiters();
     };
-    const { id: notificationId, lsn, seq, channelId, body, committedAt, dead } = notification;
-    const note = { notificationId, lsn, seq, channelId, body };
+    const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, committedAt, dead } = notification;
+    const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: false, body };
     for (const endpoint of wanting) {
       const lane = laneOf(endpoint.webhook, notification);
       if (dead === undefined) endpoint.accept(note, lane, committedAt, settled);

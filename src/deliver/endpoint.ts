@@ -1,11 +1,15 @@
+import type { Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
 import type { Allowance } from './allowance.js';
 import { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
 import { bodyOf } from './body.js';
-import { Backlog, settle, type BacklogHost, type Delivery, type Note, type Parking } from './backlog.js';
+import { Backlog, type BacklogHost } from './backlog.js';
+import { mergeInto } from './conflate.js';
+import { footprint, fresh, settle, type Delivery, type Note } from './delivery.js';
 import type { Egress } from './egress.js';
 import { Lanes } from './lanes.js';
+import type { Parking } from './parking.js';
 import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
 import { Signer } from './signature.js';
 
@@ -31,6 +35,8 @@ export interface EndpointOptions {
   readonly userAgent: string;
   /** requests may be begun */
   readonly permit: { readonly holds: (now: number) => boolean };
+  /** the stream brings once more what was committed before; 0: it does not */
+  readonly repeatedBefore: () => Lsn;
 }
 
 /** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
@@ -69,6 +75,7 @@ export class Endpoint {
       allowedAt: () => this.#breaker.probeAt,
       probing: () => this.#breaker.open,
       busyLanes: () => this.#direct.items().map((delivery) => delivery.lane),
+      conflates: () => this.#webhook.conflate,
       onDue: () => this.#run(),
       onParked: (count) => this.#events.parked(this.#webhook, count),
       onDead: (count) => this.#events.dead(this.#webhook, count),
@@ -134,13 +141,16 @@ export class Endpoint {
 
   /** @param release called once it is delivered, parked, or wanted no more */
   accept(note: Note, lane: string, committedAt: number, release: () => void): void {
-    const delivery = fresh(note, lane, committedAt, release, null);
+    const repeated = this.#webhook.conflate && note.lsn < this.#options.repeatedBefore();
+    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, null);
     if (this.#closed) {
       settle(delivery);
-    } else if (this.#backlog.holds(lane)) {
+    } else if (this.#backlog.holds(lane) || repeated) {
       this.#park(delivery);
     } else {
-      this.#lanes.push(lane, delivery);
+      const merged = this.#webhook.conflate ? mergeInto(this.#lanes.waiting(lane), delivery) : null;
+      if (merged !== null) this.#lanes.cut(lane);
+      for (const each of merged ?? [delivery]) this.#lanes.push(lane, each);
       this.#run();
     }
   }
@@ -277,6 +287,7 @@ export class Endpoint {
 
   #send(delivery: Delivery): void {
     this.#inFlight += 1;
+    delivery.begun = true;
     this.#options.allowance.depart(footprint(delivery.note));
     if (delivery.direct) this.#direct.add(delivery);
     const started = performance.now();
@@ -366,10 +377,11 @@ export class Endpoint {
     this.#events.failing(this.#webhook, reason);
   }
 
-  /** Never without what is under way before it in its lane: after a crash it would be taken for the first, and sent before that. */
+  /** Never without what is before it in its lane: it would be taken for the first, and sent before that. */
   #park(delivery: Delivery): void {
     const underWay = this.#lanes.underWay(delivery.lane);
     if (underWay !== undefined && !underWay.stored) this.#parkUnderWay(underWay);
+    this.#parkBehind(delivery.lane);
     this.#backlog.add(delivery);
   }
 
@@ -382,17 +394,4 @@ export class Endpoint {
   #parkBehind(lane: string): void {
     for (const behind of this.#lanes.cut(lane)) this.#backlog.add(behind);
   }
-}
-
-/** @param dead why it is not sent */
-function fresh(note: Note, lane: string, committedAt: number, release: () => void, dead: string | null): Delivery {
-  return {
-    note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(),
-    attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, place: 0,
-  };
-}
-
-/** In memory while it is under way, about: its text, of up to two bytes a character, and the bytes of it. */
-function footprint({ body }: Note): number {
-  return body.length * 3;
 }

@@ -52,6 +52,11 @@ export class Lanes<T> {
     return undefined;
   }
 
+  /** What waits in the lane. */
+  waiting(name: string): readonly T[] {
+    return this.#lanes.get(name)?.queue ?? [];
+  }
+
   /** What is under way in the lane. */
   underWay(name: string): T | undefined {
     return this.#lanes.get(name)?.underWay;

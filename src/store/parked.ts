@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import { formatLsn, parseLsn, type Lsn } from '../lsn.js';
+import type { UpdateType } from '../types.js';
 import type { Term } from './term.js';
+import { readWaiting, type AboutMessage, type WaitingDelivery } from './waiting.js';
 
 /** A delivery as slackchat_bridge.deliveries keeps it. Times are milliseconds since 1970. */
 export interface ParkedDelivery {
@@ -18,6 +20,14 @@ export interface ParkedDelivery {
   readonly nextAttemptAt: number | null;
   /** it does not wait to be sent; `lastError` says why */
   readonly dead: boolean;
+  /** null: about the channel as a whole */
+  readonly messageId: string | null;
+  /** null: it collapses with nothing */
+  readonly updateType: UpdateType | null;
+  /** the stream brought it once more */
+  readonly repeated: boolean;
+  /** an attempt was begun */
+  readonly begun: boolean;
 }
 
 /** A parked delivery that is due: the head of its lane. */
@@ -58,6 +68,8 @@ export type ParkedResult = Removed | Kept;
 export interface Except {
   readonly notificationIds: readonly string[];
   readonly lanes: readonly string[];
+  /** all, while the stream brings commits once more */
+  readonly whileRepeating: boolean;
 }
 
 interface DueRow {
@@ -71,6 +83,7 @@ interface DueRow {
   readonly attempts: string;
   readonly first_attempt_age: string | null;
   readonly parked_age: string;
+  readonly untried: string;
 }
 
 /** Commits that the stream is bringing once more, `to` exclusive; empty when it is not. */
@@ -112,20 +125,26 @@ export class ParkedStore {
   /**
    * Idempotent. What stands there already keeps its time and attempts, but not its text: read again, it may be newer,
    * and so may be what goes before it.
+   * @param remove ids of rows that go, because one of the parked stands for them
+   * @returns the lanes of which nothing waits any more
    * @throws {TakenOverError} when another instance leads, as all that writes here
    */
-  async park(webhookId: string, deliveries: readonly ParkedDelivery[]): Promise<void> {
-    await this.#term.transaction(async (client) => {
+  async park(webhookId: string, deliveries: readonly ParkedDelivery[], remove: readonly string[] = []): Promise<readonly string[]> {
+    return this.#term.transaction(async (client) => {
+      const emptied = remove.length === 0 ? [] : await this.#remove(client, webhookId, remove);
       const parked = await client.query({
         name: 'park',
         text: `
           INSERT INTO slackchat_bridge.deliveries
-                 (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, status, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at)
+                 (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, status, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at,
+                  message_id, update_type, repeated, attempted)
           SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, CASE WHEN p.dead THEN 'dead' ELSE 'waiting' END, p.attempts,
                  now() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
-                 now() + p.next_attempt * interval '1 ms'
-            FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[])
-              AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt, dead)
+                 now() + p.next_attempt * interval '1 ms', p.message_id, p.update_type, p.repeated, p.attempted
+            FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[],
+                        $14::text[], $15::text[], $16::boolean[], $17::boolean[])
+              AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt, dead,
+                   message_id, update_type, repeated, attempted)
            WHERE EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = $1::bigint)
               ON CONFLICT (webhook_id, notification_id) DO NOTHING`,
         values: [
@@ -142,6 +161,10 @@ export class ParkedStore {
           deliveries.map((d) => d.lastError),
           deliveries.map((d) => fromNow(d.nextAttemptAt)),
           deliveries.map((d) => d.dead),
+          deliveries.map((d) => d.messageId),
+          deliveries.map((d) => d.updateType),
+          deliveries.map((d) => d.repeated),
+          deliveries.map((d) => d.begun),
         ],
       });
       if ((parked.rowCount ?? 0) < deliveries.length) {
@@ -153,8 +176,23 @@ export class ParkedStore {
           values: [webhookId, deliveries.map((d) => d.notificationId), deliveries.map((d) => d.body)],
         });
       }
-      await this.#promote(client, webhookId, [...new Set(deliveries.map((d) => d.lane))]);
+      return this.#promote(client, webhookId, [...new Set([...deliveries.map((d) => d.lane), ...emptied])]);
     });
+  }
+
+  /** @returns their lanes */
+  async #remove(client: Pick<pg.ClientBase, 'query'>, webhookId: string, notificationIds: readonly string[]): Promise<readonly string[]> {
+    const removed = await client.query<{ lane: string }>({
+      name: 'collapse',
+      text: `DELETE FROM slackchat_bridge.deliveries
+              WHERE webhook_id = $1 AND notification_id = ANY ($2) AND status = 'waiting' AND NOT attempted RETURNING lane`,
+      values: [webhookId, notificationIds],
+    });
+    return removed.rows.map((row) => row.lane);
+  }
+
+  waiting(webhookId: string, of: readonly AboutMessage[]): Promise<readonly WaitingDelivery[]> {
+    return readWaiting(this.#pool, webhookId, of);
   }
 
   /**
@@ -163,16 +201,17 @@ export class ParkedStore {
    * @param maxBytes of their bodies together; those beyond it, and those larger than it, come without
    */
   async due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueDelivery[]> {
-    const { from, to } = this.#repeating();
+    const { from, to } = this.#heldBack(except);
     const order = leastTriedFirst ? 'attempts, next_attempt_at' : 'next_attempt_at';
     const result = await this.#pool.query<DueRow>({
       name: leastTriedFirst ? 'due_least_tried' : 'due',
       text: `
-        SELECT notification_id, lane, commit_lsn, seq, channel_id, attempts, first_attempt_age, parked_age, bytes,
+        SELECT notification_id, lane, commit_lsn, seq, channel_id, attempts, first_attempt_age, parked_age, untried, bytes,
                CASE WHEN bytes <= $9 AND sum(bytes) FILTER (WHERE bytes <= $9) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) <= $9 THEN body END AS body
           FROM (
           SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, octet_length(d.body)::bigint AS bytes, d.attempts, d.next_attempt_at,
-                 extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age
+                 extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age,
+                 (d.update_type IS NOT NULL AND NOT d.attempted)::int AS untried
             FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
            WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now() AND ${this.#owns('d.lane')}
              AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4) AND NOT (d.commit_lsn >= $5::pg_lsn AND d.commit_lsn < $6::pg_lsn)
@@ -181,6 +220,8 @@ export class ParkedStore {
          ORDER BY ${order} LIMIT $2`,
       values: [webhookId, limit, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), this.#term.key, this.#term.value, maxBytes],
     });
+    const untried = result.rows.filter((row) => row.body !== null && Number(row.untried) === 1).map((row) => row.notification_id);
+    if (untried.length > 0) await this.#markAttempted(webhookId, untried);
     return result.rows.map((row) => ({
       notificationId: row.notification_id,
       lane: row.lane,
@@ -193,6 +234,23 @@ export class ParkedStore {
       firstAttemptAt: row.first_attempt_age === null ? null : Date.now() - Number(row.first_attempt_age),
       parkedAt: Date.now() - Number(row.parked_age),
     }));
+  }
+
+  /** Known before the attempt begins, so that after a crash nothing collapses with what may have been received. */
+  async #markAttempted(webhookId: string, notificationIds: readonly string[]): Promise<void> {
+    await this.#term.transaction(async (client) => {
+      await client.query({
+        name: 'mark_attempted',
+        text: 'UPDATE slackchat_bridge.deliveries SET attempted = true WHERE webhook_id = $1 AND notification_id = ANY ($2)',
+        values: [webhookId, notificationIds],
+      });
+    });
+  }
+
+  /** Nothing of these commits is due. */
+  #heldBack({ whileRepeating }: Except): Repeating {
+    const { from, to } = this.#repeating();
+    return { from: whileRepeating ? 0n : from, to };
   }
 
   /**
@@ -260,7 +318,7 @@ export class ParkedStore {
 
   /** When the next head of a lane is due, without those excepted (milliseconds since 1970, this machine's clock); null when none has a time. */
   async nextDueAt(webhookId: string, except: Except): Promise<number | null> {
-    const { from, to } = this.#repeating();
+    const { from, to } = this.#heldBack(except);
     const result = await this.#pool.query<{ ms: string }>({
       name: 'next_due',
       text: `SELECT extract(epoch FROM d.next_attempt_at - now()) * 1000 AS ms FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}

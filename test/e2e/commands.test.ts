@@ -62,7 +62,7 @@ test('webhooks add registers an endpoint that is then verified; list shows it wi
   const { db } = scene;
   const other = await startReceiver();
   onTestFinished(async () => other.close());
-  const added = await run(scene, 'webhooks', 'add', `${other.url}?key=hidden-key`, '--token', 'hidden-token', '--secret', SECRET, '--chat-type', 'default', '--chat-type', 'b', '--update-type', 'message_created', '--ordering', 'channel', '--max-in-flight', '3');
+  const added = await run(scene, 'webhooks', 'add', `${other.url}?key=hidden-key`, '--token', 'hidden-token', '--secret', SECRET, '--chat-type', 'default', '--chat-type', 'b', '--update-type', 'message_created', '--ordering', 'channel', '--max-in-flight', '3', '--conflate');
   const id = /^added: webhook (?<id>\d+), /u.exec(added)?.groups?.['id'] ?? '';
   await waitVerified(db, id);
   expect(other.requests.map(({ body }) => body.token)).toEqual(['hidden-token']);
@@ -71,7 +71,7 @@ test('webhooks add registers an endpoint that is then verified; list shows it wi
   const rows: unknown = JSON.parse(json);
   expect(rows).toEqual([
     expect.objectContaining({ id: scene.webhookId, endpoint: scene.hook.url, verified: true, own_token: false, signed: false, chat_types: null, ordering: 'message', max_in_flight: 64 }),
-    expect.objectContaining({ id, endpoint: `${other.url}?…`, verified: true, own_token: true, signed: true, chat_types: ['default', 'b'], update_types: ['message_created'], ordering: 'channel', max_in_flight: 3, waiting: 0, dead: 0 }),
+    expect.objectContaining({ id, endpoint: `${other.url}?…`, verified: true, own_token: true, signed: true, chat_types: ['default', 'b'], update_types: ['message_created'], ordering: 'channel', conflate: true, max_in_flight: 3, waiting: 0, dead: 0 }),
   ]);
   const text = await run(scene, 'webhooks', 'list');
   const [head, first] = text.split('\n');

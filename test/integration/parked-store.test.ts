@@ -9,13 +9,13 @@ import { WebhookStore } from '../../src/store/webhooks.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { closedGate } from '../support/gate.js';
 
-const NOTHING = { notificationIds: [], lanes: [] };
+const NOTHING = { notificationIds: [], lanes: [], whileRepeating: false };
 
 async function ownSchema(): Promise<TestDatabase> {
   const db = await createDatabase();
   onTestFinished(async () => db.drop());
   await db.query('CREATE SCHEMA slackchat_bridge');
-  await db.query(await readFile(join(import.meta.dirname, '../../sql/migrations/0001_webhooks_and_deliveries.sql'), 'utf8'));
+  for (const name of ['0001_webhooks_and_deliveries', '0004_conflation']) await db.query(await readFile(join(import.meta.dirname, `../../sql/migrations/${name}.sql`), 'utf8'));
   await db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ('http://127.0.0.1/')");
   return db;
 }
@@ -35,7 +35,7 @@ function instance({ pool }: Pick<TestDatabase, 'pool'>, slot = 'slot'): Instance
 }
 
 function row(notificationId: string, lsn: bigint, body = '{}'): ParkedDelivery {
-  return { notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, dead: false };
+  return { notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, dead: false, messageId: null, updateType: null, repeated: false, begun: false };
 }
 
 async function due({ parked }: Instance): Promise<readonly string[]> {
@@ -151,4 +151,40 @@ test('of what is due no more text comes than there is room for; what alone is la
     expect(rows.map(({ notificationId, bytes, body }) => [notificationId, bytes, body?.length ?? null])).toEqual([['a', 40, 20], ['b', 500, null], ['c', 40, 20], ['d', 40, null]]);
   }
   expect(await db.query("SELECT status, last_error, next_attempt_at FROM slackchat_bridge.deliveries WHERE lane = 'e'")).toEqual([{ status: 'dead', last_error: 'too large', next_attempt_at: null }]);
+});
+
+test('what is brought back is marked as attempted before the attempt, where others could collapse with it', async () => {
+  const db = await ownSchema();
+  const one = instance(db);
+  await one.term.take();
+  const lane = (name: string): { readonly lane: string; readonly messageId: string } => ({ lane: `message:${name}`, messageId: name });
+  await one.parked.park('1', [{ ...row('n1', 1n), ...lane('m1'), updateType: 'message_changed' }, { ...row('n2', 2n), ...lane('m2') }]);
+  expect((await one.parked.waiting('1', [lane('m1'), lane('m2')])).map(({ notificationId, begun }) => [notificationId, begun])).toEqual([['n1', false], ['n2', false]]);
+  expect([...(await due(one))].sort()).toEqual(['n1', 'n2']);
+  expect((await one.parked.waiting('1', [lane('m1'), lane('m2')])).map(({ notificationId, begun }) => [notificationId, begun]).sort()).toEqual([['n1', true], ['n2', false]]);
+  // What was attempted does not go.
+  expect(await one.parked.park('1', [], ['n1', 'n2'])).toEqual(['message:m2']);
+  expect(await due(one)).toEqual(['n1']);
+});
+
+test('of a channel\'s lane only what is about the messages is looked at, and the last about the channel as a whole', async () => {
+  const db = await ownSchema();
+  const { term, parked } = instance(db);
+  await term.take();
+  const about = (id: string, lsn: bigint, messageId: string | null): ParkedDelivery => ({ ...row(id, lsn), lane: 'channel:c', messageId, updateType: messageId === null ? null : 'message_changed' });
+  await parked.park('1', [about('n1', 1n, 'a'), about('n2', 2n, null), about('n3', 3n, 'b'), about('n4', 4n, null), about('n5', 5n, 'a'), { ...about('n6', 6n, 'a'), lane: 'channel:d' }]);
+  const found = await parked.waiting('1', [{ lane: 'channel:c', messageId: 'a' }, { lane: 'channel:c', messageId: 'a' }]);
+  expect(found.map(({ notificationId }) => notificationId).sort()).toEqual(['n1', 'n4', 'n5']);
+});
+
+test('for an endpoint that conflates nothing at all is due while the stream brings commits once more', async () => {
+  const db = await ownSchema();
+  const one = instance(db);
+  await one.term.take();
+  await one.parked.park('1', [row('n1', 1n), { ...row('n99', 99n), lane: 'm' }]);
+  one.repeating = { from: 12n, to: 30n };
+  const conflating = { ...NOTHING, whileRepeating: true };
+  expect((await one.parked.due('1', 10, conflating, false, 1_000)).map(({ notificationId }) => notificationId)).toEqual(['n99']);
+  one.repeating = { from: 0n, to: 0n };
+  expect((await one.parked.due('1', 10, conflating, false, 1_000)).map(({ notificationId }) => notificationId).sort()).toEqual(['n1', 'n99']);
 });

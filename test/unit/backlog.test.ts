@@ -1,18 +1,20 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Allowance } from '../../src/deliver/allowance.js';
-import { Backlog, type BacklogHost, type Delivery, type DueNote, type Parking } from '../../src/deliver/backlog.js';
+import { Backlog, type BacklogHost } from '../../src/deliver/backlog.js';
+import type { Delivery } from '../../src/deliver/delivery.js';
+import type { DueNote, Parking } from '../../src/deliver/parking.js';
 import { Dispatcher } from '../../src/deliver/dispatcher.js';
 import { Egress } from '../../src/deliver/egress.js';
 import type { EndpointEvents } from '../../src/deliver/endpoint.js';
 import { closedGate } from '../support/gate.js';
 
-const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notificationId, lsn, seq: 0, channelId: 'c', body: '{"type":"x"}' });
+const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notificationId, lsn, seq: 0, channelId: 'c', messageId: null, updateType: null, repeated: false, body: '{"type":"x"}' });
 
 function delivery(id: string, lsn: bigint, lane: string): Delivery {
   return {
     note: note(id, lsn), lane, direct: true, queuedAt: 0, committedAt: 0, settle: null,
-    attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
+    begun: true, attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
   };
 }
 
@@ -22,12 +24,12 @@ function dueNote(id: string, lsn: bigint, lane: string): DueNote {
 
 /** Nothing stands in the table, unless given. */
 function parking(more: Partial<Parking> = {}): Parking {
-  return { park: async () => undefined, due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null, ...more };
+  return { park: async () => [], waiting: async () => [], due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null, ...more };
 }
 
 function host(more: Partial<BacklogHost> = {}): BacklogHost {
   const nothing = (): void => undefined;
-  return { allowed: () => 64, allowedAt: () => null, probing: () => false, busyLanes: () => [], onDue: nothing, onParked: nothing, onDead: nothing, onStoreFault: nothing, ...more };
+  return { allowed: () => 64, allowedAt: () => null, probing: () => false, conflates: () => false, busyLanes: () => [], onDue: nothing, onParked: nothing, onDead: nothing, onStoreFault: nothing, ...more };
 }
 
 beforeEach(() => { vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }); });
@@ -70,6 +72,7 @@ describe('a backlog', () => {
     const table = parking({
       park: async (_webhookId, notes) => {
         for (const { notificationId, lsn, lane } of notes) rows.unshift(dueNote(notificationId, lsn, lane));
+        return [];
       },
       expire: async () => {
         seen.open();
@@ -111,7 +114,7 @@ describe('a backlog', () => {
 
   test('looks for what is due although more keeps being parked', async () => {
     const due = vi.fn(async () => []);
-    const park = vi.fn(async () => new Promise<void>((resolve) => { setTimeout(resolve, 8); }));
+    const park = vi.fn(async () => new Promise<readonly string[]>((resolve) => { setTimeout(() => resolve([]), 8); }));
     const backlog = new Backlog('1', parking({ due, park }), host(), 1e9, new Allowance(1e6, 1e6, 1e6), null);
     for (let index = 0; index < 250; index += 1) {
       backlog.add(delivery(String(index), BigInt(index), String(index)));
@@ -129,7 +132,7 @@ test('waiting for room leaves no listener behind', async () => {
   const nothing = (): void => undefined;
   const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, egress, token: 't', userAgent: 'u', allowance: new Allowance(1e6, 1e6, 1e6) };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, egress, token: 't', userAgent: 'u', repeatedBefore: () => 0n, allowance: new Allowance(1e6, 1e6, 1e6) };
   const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
   dispatcher.resume();
   await dispatcher.apply([{

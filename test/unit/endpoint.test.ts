@@ -1,8 +1,9 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Allowance } from '../../src/deliver/allowance.js';
-import type { Note, Parking } from '../../src/deliver/backlog.js';
+import type { Note } from '../../src/deliver/delivery.js';
 import { Egress } from '../../src/deliver/egress.js';
 import { Endpoint, type EndpointEvents } from '../../src/deliver/endpoint.js';
+import type { Parking } from '../../src/deliver/parking.js';
 import type { Webhook } from '../../src/types.js';
 import { eventually } from '../support/eventually.js';
 import { closedGate } from '../support/gate.js';
@@ -12,7 +13,7 @@ const nothing = (): void => undefined;
 const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
 
 function note(name: string, lsn: bigint): Note {
-  return { notificationId: name, lsn, seq: 0, channelId: 'c', body: '{"type":"x"}' };
+  return { notificationId: name, lsn, seq: 0, channelId: 'c', messageId: null, updateType: null, repeated: false, body: '{"type":"x"}' };
 }
 
 /** An endpoint whose receiver answers nothing yet, and what it parks, in order. */
@@ -22,7 +23,11 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
   hook.respond = () => ({ status: 200, delayUntil: gate.opened });
   const parked: string[] = [];
   const parking: Parking = {
-    park: async (_webhookId, notes) => void parked.push(...notes.map(({ notificationId }) => notificationId)),
+    async park(_webhookId, notes) {
+      parked.push(...notes.map(({ notificationId }) => notificationId));
+      return [];
+    },
+    waiting: async () => [],
     due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null,
   };
   const webhook: Webhook = {
@@ -30,7 +35,7 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
     ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
   };
   const permitted = { now: true };
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u', allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u', repeatedBefore: () => 0n, allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
   const endpoint = new Endpoint(webhook, options, parking, events, []);
   onTestFinished(async () => {
     await endpoint.abandon();

@@ -1,0 +1,70 @@
+import type { Lsn } from '../lsn.js';
+import type { UpdateType } from '../types.js';
+
+/** A place in the order of commits: the commit's LSN and the place in the transaction. */
+export interface Place {
+  readonly lsn: Lsn;
+  readonly seq: number;
+}
+
+/** What of a notification a delivery needs; the same whether it comes from the stream or from its row. */
+export interface Note extends Place {
+  readonly notificationId: string;
+  readonly channelId: string;
+  /** null: about the channel as a whole */
+  readonly messageId: string | null;
+  /** null: it collapses with nothing */
+  readonly updateType: UpdateType | null;
+  /** the stream brought it once more: the receiver may have had it before */
+  readonly repeated: boolean;
+  readonly body: string;
+}
+
+/** One notification on its way to one endpoint. Times are milliseconds since 1970. */
+export interface Delivery {
+  readonly note: Note;
+  readonly lane: string;
+  /** from the stream and ordered by the lanes in memory; otherwise from its row */
+  readonly direct: boolean;
+  readonly queuedAt: number;
+  readonly committedAt: number | null;
+  /** lets the ledger's entry go; once */
+  settle: (() => void) | null;
+  /** an attempt has begun: the receiver may have it */
+  begun: boolean;
+  attempts: number;
+  firstAttemptAt: number | null;
+  lastStatus: number | null;
+  lastError: string | null;
+  nextAttemptAt: number | null;
+  /** it has a row, or is about to have one */
+  stored: boolean;
+  /** it is not sent; `lastError` says why */
+  readonly dead: boolean;
+  /** what it took of the allowance when it was brought back, in bytes */
+  readonly reserved: number | 'large';
+  /** among those under way; the bag's own */
+  place: number;
+}
+
+/**
+ * One from the stream.
+ * @param dead why it is not sent
+ */
+export function fresh(note: Note, lane: string, committedAt: number, release: () => void, dead: string | null): Delivery {
+  return {
+    note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(), begun: false,
+    attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, place: 0,
+  };
+}
+
+/** In memory while it is under way, about: its text, of up to two bytes a character, and the bytes of it. */
+export function footprint({ body }: Note): number {
+  return body.length * 3;
+}
+
+/** Lets go of the ledger's entry. */
+export function settle(delivery: Delivery): void {
+  delivery.settle?.();
+  delivery.settle = null;
+}

@@ -1,0 +1,60 @@
+import type { StoredNote } from './conflate.js';
+import type { Note } from './delivery.js';
+
+/** A row of slackchat_bridge.deliveries. */
+export interface ParkedNote extends Note {
+  readonly lane: string;
+  readonly attempts: number;
+  readonly firstAttemptAt: number | null;
+  readonly lastStatus: number | null;
+  readonly lastError: string | null;
+  readonly nextAttemptAt: number | null;
+  /** it does not wait to be sent */
+  readonly dead: boolean;
+  readonly begun: boolean;
+}
+
+/** A row whose time has come. */
+export interface DueNote extends Omit<ParkedNote, 'body' | 'lastStatus' | 'lastError' | 'nextAttemptAt' | 'dead' | 'messageId' | 'updateType' | 'repeated' | 'begun'> {
+  readonly parkedAt: number;
+  /** of the body */
+  readonly bytes: number;
+  /** null: there was no room for it */
+  readonly body: string | null;
+}
+
+export type ParkedOutcome =
+  | { readonly kind: 'delivered' | 'dropped'; readonly notificationId: string; readonly lane: string }
+  | {
+      readonly kind: 'retry' | 'dead';
+      readonly notificationId: string;
+      readonly lane: string;
+      readonly status: number | null;
+      readonly reason: string;
+      readonly attempts: number;
+      readonly nextAttemptAt: number;
+    };
+
+export interface Except {
+  readonly notificationIds: readonly string[];
+  readonly lanes: readonly string[];
+  /** nothing at all while the stream brings commits once more */
+  readonly whileRepeating: boolean;
+}
+
+/** slackchat_bridge.deliveries, as a backlog needs it. Its calls for one endpoint never overlap. */
+export interface Parking {
+  /** @param remove ids of rows that go; @returns the lanes in which nothing waits any more */
+  park(webhookId: string, notes: readonly ParkedNote[], remove: readonly string[]): Promise<readonly string[]>;
+  /** All that waits about these messages, and in the lanes of channels the last about the channel as a whole. */
+  waiting(webhookId: string, of: readonly { readonly lane: string; readonly messageId: string }[]): Promise<readonly StoredNote[]>;
+  /** @param maxBytes of their bodies together; those beyond it, and those larger than it, come without */
+  due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueNote[]>;
+  /** @returns the lanes in which nothing waits any more */
+  finish(webhookId: string, outcomes: readonly ParkedOutcome[]): Promise<readonly string[]>;
+  /** Some of those that wait for longer than `ageMs` are given up. @returns how many */
+  expire(webhookId: string, ageMs: number, reason: string): Promise<number>;
+  nextDueAt(webhookId: string, except: Except): Promise<number | null>;
+  /** Also gives lanes whose head has no time one. @returns null when more than `limit` deliveries wait */
+  lanes(webhookId: string, limit: number): Promise<readonly string[] | null>;
+}
