@@ -164,7 +164,7 @@ test('it passes axe and fits the screen, dark and light, on a desk and on a phon
   await scene.register(slow.url, { chat_types: ['default'], ordering: 'channel' });
   await scene.register(poor.url, { update_types: ['message_created', 'message_changed'] });
   await scene.register(gone.url);
-  await db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ('http://127.0.0.1:9/a/rather/long/path/to/a/renderer/that/is/not/there?key=hidden')");
+  await db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ('http://127.0.0.1:9/a/rather/long/path/to/a/renderer/that/is/not/there?key=very-secret-key')");
   for (let count = 0; count < 40; count += 1) {
     const messageId = await insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text: `Turnout in district ${count} is **higher** than four years ago, says the registrar.` });
     if (count % 5 === 0) await insertReaction(db.pool, { messageId, userId: chat.userIds[0] });
@@ -183,7 +183,7 @@ test('it passes axe and fits the screen, dark and light, on a desk and on a phon
       await expectNoSidewaysScroll(page);
       await shot(page, `${name}-${colorScheme}`);
       expect(complaints).toEqual([]);
-      expect(await page.content()).not.toMatch(/hidden\b(?!\)|=|[" >])|test-token/u);
+      expect(await page.content()).not.toMatch(/very-secret-key|test-token/u);
     }
   }
   expect(hook.notifications.length).toBeGreaterThan(0);

@@ -1,6 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { startPostgres } from '../../src/demo/postgres.js';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
+import { startBridge } from '../support/process.js';
 import { runningScene } from '../support/scene.js';
 
 async function post(url: string, path: string, headers: Readonly<Record<string, string>> = {}): Promise<{ readonly status: number; readonly text: string }> {
@@ -101,4 +103,31 @@ test('events hold each delivery and no token, secret or query; another site gets
   expect((await post(url, `/api/verify/${id}`, { authorization, origin: url })).status).toBe(202);
   await hook.waitFor(({ body }) => body.type === 'url_verification');
   expect(hook.requests).toHaveLength(1);
+});
+
+test('an instance that stands by shows what the database knows, and what is asked of it the one that streams does', async () => {
+  const { hook, env, webhookId } = await runningScene();
+  const second = startBridge(env);
+  await second.waitForLog(({ msg }) => msg.startsWith('standing by'));
+  const url = await second.adminUrl();
+  const events = await follow(url);
+  await eventually(() => expect(events.newest('endpoints')).toEqual([expect.objectContaining({ id: webhookId, state: 'well', inFlight: null, lastSuccessAt: null })]));
+  expect(events.newest('status')).toMatchObject({ state: 'standby', reason: null, lagSeconds: null, waiting: 0, dead: 0 });
+  hook.clear();
+  expect((await post(url, `/api/verify/${webhookId}`)).status).toBe(202);
+  await hook.waitFor(({ body }) => body.type === 'url_verification');
+});
+
+test('while the database is away the page says so, with what was known of it, and goes on when it is back', async () => {
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const { bridge, webhookId } = await runningScene({ serverUrl: server.url() });
+  const url = await bridge.adminUrl();
+  const events = await follow(url);
+  await eventually(() => expect(events.newest('endpoints')).toHaveLength(1));
+  await server.stop('immediate');
+  await eventually(() => expect(events.newest('status')).toMatchObject({ state: 'reconnecting', databaseFault: expect.stringMatching(/./u) as string, waiting: 0 }), { timeoutMs: 20_000 });
+  expect((await post(url, `/api/verify/${webhookId}`)).status).toBe(503);
+  await server.start();
+  await eventually(() => expect(events.newest('status')).toMatchObject({ state: 'streaming', databaseFault: null }), { timeoutMs: 20_000 });
 });
