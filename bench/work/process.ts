@@ -79,7 +79,7 @@ export async function idle(bench: Bench): Promise<readonly Section[]> {
   return [
     {
       title: `(i) ${count} deliveries that succeed, then ${seconds} s without work`,
-      about: 'Rows by pg_stat_database. WAL that a quiet server writes by itself (a record of running transactions every 15 s, 50 to 100 bytes) is in it.',
+      about: 'Rows by pg_stat_database. WAL that a quiet server writes by itself (a record of running transactions every 15 s, 50 to 100 bytes) is in it, and the canary of an idle stream (136 bytes every 10 s, CANARY_INTERVAL_MS).',
       rows: table.rows,
       goals: [
         { text: 'CPU, % of a core', values: table.values('ours', 'CPU %, idle'), atMost: 1 },

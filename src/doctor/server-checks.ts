@@ -23,6 +23,7 @@ export function serverChecks(survey: Survey, connection: Connection): readonly C
     walsenders(survey),
     senderTimeout(survey),
     synchronousStandbys(survey),
+    ...copiesWaitedFor(survey),
     synchronousCommit(survey),
     keepSize(survey),
   ];
@@ -107,10 +108,6 @@ function senderTimeout({ settings, platform }: Survey): Check {
 function synchronousStandbys({ settings, replication, platform }: Survey): Check {
   const name = 'synchronous_standby_names';
   if (!settings.known) return unseen(name, settings.why, null);
-  const waitedFor = settings.value.get('synchronized_standby_slots') ?? '';
-  if (waitedFor !== '') {
-    return warning('synchronized_standby_slots', `${waitedFor}: nothing is streamed to the bridge before these standbys have it`, 'look that they follow: SELECT slot_name, active FROM pg_replication_slots;');
-  }
   const names = settings.value.get(name) ?? '';
   if (names === '') return ok(name, 'none: a commit is told as soon as it is visible');
   const synchronous = replication.known ? replication.value.synchronous : null;
@@ -119,6 +116,18 @@ function synchronousStandbys({ settings, replication, platform }: Survey): Check
   return synchronous > 0
     ? ok(name, `${detail}; ${synchronous} connected`)
     : warning(name, `${detail}, and none is connected: commits hang, and so do notifications`, `start the standby, or ${setting(platform, name, '', false)}`);
+}
+
+/** Standbys that must have a change before it is streamed; one that is away stops the stream. */
+function copiesWaitedFor({ settings, replication, platform }: Survey): readonly Check[] {
+  const name = 'synchronized_standby_slots';
+  const list = settings.known ? (settings.value.get(name) ?? '') : '';
+  if (list === '') return [];
+  if (!replication.known) return [unseen(name, replication.why, null)];
+  const { activeSlots } = replication.value;
+  const away = list.split(',').map((slot) => slot.trim().replace(/^"(.*)"$/u, '$1')).filter((slot) => !activeSlots.includes(slot));
+  if (away.length === 0) return [ok(name, `${list}: a change is streamed to the bridge once these standbys have it, and all of them follow`)];
+  return [failure(name, `no standby uses ${someOf(away)}: until one does, nothing is streamed to the bridge`, `start the standby, or ${setting(platform, name, '', false)}`)];
 }
 
 function synchronousCommit({ settings, asynchronous, platform }: Survey): Check {

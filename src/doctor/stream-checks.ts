@@ -100,7 +100,19 @@ function slot(survey: Survey, state: DatabaseState): readonly Check[] {
   if (details === null) return [unseen(name, survey.slot.known ? 'it vanished while it was looked at' : survey.slot.why, null)];
   const kept = megabytes(details.keptBytes ?? 0);
   const use = details.active ? ok(name, `${called} is in use`) : warning(name, `${called} is not in use: no bridge runs, and the server keeps ${kept} of WAL for it`, 'slackchat-bridge run');
-  return [use, lag(survey, details)];
+  return [use, lag(survey, details), ...failover(survey, details.failover)];
+}
+
+function failover({ replication, names }: Survey, is: boolean | null): readonly Check[] {
+  const standbys = replication.known ? replication.value.standbys : 0;
+  if (is !== false || standbys === 0) return [];
+  return [
+    warning(
+      'slot_failover',
+      `standbys follow this server, and "${names.slot}" is no failover slot: one that is promoted does not have it, and every channel is announced then`,
+      `stop the bridge, then: psql "dbname=… replication=database" -c 'ALTER_REPLICATION_SLOT ${names.slot} (FAILOVER true)'`,
+    ),
+  ];
 }
 
 function lag({ settings, platform }: Survey, { lagBytes, safeWalSize, walStatus, keptBytes }: { lagBytes: number | null; safeWalSize: number | null; walStatus: string | null; keptBytes: number | null }): Check {

@@ -25,6 +25,8 @@ export interface Replication {
   readonly slots: number;
   readonly walsenders: number;
   readonly idleSlots: readonly string[];
+  readonly activeSlots: readonly string[];
+  /** physical slots */
   readonly standbys: number;
   /** null: this role may not see it */
   readonly synchronous: number | null;
@@ -37,6 +39,8 @@ export interface SlotDetails {
   readonly safeWalSize: number | null;
   readonly walStatus: string | null;
   readonly lostBecause: string | null;
+  /** standbys may keep a copy; null: the server is too old for that */
+  readonly failover: boolean | null;
 }
 
 /** A table that the role needs something of. */
@@ -188,9 +192,10 @@ async function server(rows: Rows): Promise<Server> {
 
 async function replication(rows: Rows): Promise<Replication> {
   // Of other roles' walsenders everything but their number is hidden without pg_monitor.
-  const [row] = await rows<{ slots: string; walsenders: string; idle: readonly string[]; standbys: string; visible: boolean; synchronous: string }>(
+  const [row] = await rows<{ slots: string; walsenders: string; idle: readonly string[]; active: readonly string[]; standbys: string; visible: boolean; synchronous: string }>(
     `SELECT (SELECT count(*) FROM pg_replication_slots)::text AS slots, (SELECT count(*) FROM pg_stat_replication)::text AS walsenders,
             ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE NOT active ORDER BY 1) AS idle,
+            ARRAY(SELECT slot_name::text FROM pg_replication_slots WHERE active ORDER BY 1) AS active,
             (SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical')::text AS standbys,
             (SELECT coalesce(bool_and(state IS NOT NULL), true) FROM pg_stat_replication) AS visible,
             (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum'))::text AS synchronous`,
@@ -199,22 +204,24 @@ async function replication(rows: Rows): Promise<Replication> {
     slots: Number(row?.slots ?? 0),
     walsenders: Number(row?.walsenders ?? 0),
     idleSlots: row?.idle ?? [],
+    activeSlots: row?.active ?? [],
     standbys: Number(row?.standbys ?? 0),
     synchronous: row?.visible === true ? Number(row.synchronous) : null,
   };
 }
 
 async function slot(rows: Rows, name: string): Promise<SlotDetails | null> {
-  const [row] = await rows<{ active: boolean; lag: string | null; kept: string | null; safe: string | null; status: string | null; lost: string | null }>(
+  const [row] = await rows<{ active: boolean; lag: string | null; kept: string | null; safe: string | null; status: string | null; lost: string | null; failover: boolean | null }>(
     `SELECT s.active, pg_wal_lsn_diff(w.now, s.confirmed_flush_lsn)::text AS lag, pg_wal_lsn_diff(w.now, s.restart_lsn)::text AS kept,
-            s.safe_wal_size::text AS safe, s.wal_status AS status, nullif(to_jsonb(s) ->> 'invalidation_reason', '') AS lost
+            s.safe_wal_size::text AS safe, s.wal_status AS status, nullif(to_jsonb(s) ->> 'invalidation_reason', '') AS lost,
+            (to_jsonb(s) ->> 'failover')::boolean AS failover
        FROM pg_replication_slots s, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END) w (now)
       WHERE s.slot_name = $1`,
     [name],
   );
   if (row === undefined) return null;
   const number = (text: string | null): number | null => (text === null ? null : Number(text));
-  return { active: row.active, lagBytes: number(row.lag), keptBytes: number(row.kept), safeWalSize: number(row.safe), walStatus: row.status, lostBecause: row.lost };
+  return { active: row.active, lagBytes: number(row.lag), keptBytes: number(row.kept), safeWalSize: number(row.safe), walStatus: row.status, lostBecause: row.lost, failover: row.failover };
 }
 
 async function published(rows: Rows, publication: string): Promise<readonly Published[]> {

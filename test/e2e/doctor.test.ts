@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import { Client } from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { startPostgres, type PostgresServer } from '../../src/demo/postgres.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
@@ -354,4 +355,28 @@ test('a clock that is ten minutes off is warned of', async () => {
   const off = `data:text/javascript,${encodeURIComponent('const now = Date.now; Date.now = () => now() + 600000;')}`;
   const result = await doctor({ ...env, NODE_OPTIONS: `--import=${off}` });
   expect(result.of('clock')[0]).toMatchObject({ status: 'warning', detail: expect.stringMatching(/^this machine is (599|600|601) s ahead of the server/u) as string });
+});
+
+test('where standbys follow: a slot that they may not copy, and a standby that is waited for and away, are named', async () => {
+  const { db, env } = await ownServer({});
+  await runCommand(env, ['setup']);
+  expect((await doctor(env)).of('slot_failover')).toEqual([]);
+  await db.query("SELECT pg_create_physical_replication_slot('copy')");
+  await db.query('SELECT pg_drop_replication_slot($1)', [db.slotName]);
+  await db.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [db.slotName]);
+  const [warned] = (await doctor(env)).of('slot_failover');
+  expect(warned?.status).toBe('warning');
+  const command = /'(ALTER_REPLICATION_SLOT .*)'$/u.exec(warned?.fix ?? '')?.[1] ?? '';
+  // On a replication connection, as the command of the fix makes one.
+  const connection = { connectionString: db.url, replication: 'database' };
+  const walsender = new Client(connection);
+  await walsender.connect();
+  await walsender.query(command);
+  await walsender.end();
+  const well = await doctor(env);
+  expect([well.of('slot_failover'), well.of('synchronized_standby_slots')]).toEqual([[], []]);
+  await db.query("ALTER SYSTEM SET synchronized_standby_slots = 'copy'");
+  await db.query('SELECT pg_reload_conf()');
+  await eventually(async () => expect(await db.query('SHOW synchronized_standby_slots')).toEqual([{ synchronized_standby_slots: 'copy' }]));
+  expect((await doctor(env)).of('synchronized_standby_slots')).toEqual([expect.objectContaining({ status: 'failure', detail: expect.stringContaining('no standby uses copy') as string })]);
 });

@@ -29,7 +29,7 @@ test('each service has its own way to logical WAL, to another setting and to rep
 });
 
 const SERVER: Server = { version: '18.4', role: 'bridge', inRecovery: false, mayCreate: true, tls: 'TLSv1.3', clockAheadMs: 0, roundTripMs: 1 };
-const REPLICATION: Replication = { slots: 1, walsenders: 1, idleSlots: [], standbys: 0, synchronous: 0 };
+const REPLICATION: Replication = { slots: 1, walsenders: 1, idleSlots: [], activeSlots: [], standbys: 0, synchronous: 0 };
 const SETTINGS = { wal_level: 'logical', max_replication_slots: '10', max_wal_senders: '10', wal_sender_timeout: '60000', synchronous_standby_names: '', synchronous_commit: 'on', max_slot_wal_keep_size: '1024' };
 const REMOTE: Connection = { host: 'db.example', port: 5432, local: false, certificateChecked: true };
 
@@ -76,7 +76,8 @@ test.each<[string, Changes, string]>([
   ['synchronous_standby_names', { settings: { synchronous_standby_names: 'a' } }, 'warning'],
   // Without pg_monitor it is not known, so nothing is claimed.
   ['synchronous_standby_names', { settings: { synchronous_standby_names: 'a' }, replication: { synchronous: null } }, 'ok'],
-  ['synchronized_standby_slots', { settings: { synchronized_standby_slots: 'a' } }, 'warning'],
+  ['synchronized_standby_slots', { settings: { synchronized_standby_slots: 'a, "b"' }, replication: { activeSlots: ['b', 'a'] } }, 'ok'],
+  ['synchronized_standby_slots', { settings: { synchronized_standby_slots: 'a,b' }, replication: { activeSlots: ['a'] } }, 'failure'],
   ['idle_replication_slot_timeout', { settings: { idle_replication_slot_timeout: '3600' } }, 'warning'],
   ['max_slot_wal_keep_size', { settings: { max_slot_wal_keep_size: '-1' } }, 'warning'],
   ['max_slot_wal_keep_size', {}, 'ok'],
