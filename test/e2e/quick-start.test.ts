@@ -94,7 +94,8 @@ test('the commands of docs/quick-start.md do what the page says', async () => {
   onTestFinished(async () => rm(bin, { recursive: true, force: true }));
   await writeFile(join(bin, 'psql'), PSQL);
   await chmod(join(bin, 'psql'), 0o755);
-  const env = { PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, HOME: bin, npm_config_update_notifier: 'false', SLOT_NAME: db.slotName, ADMIN_PORT: String(await freePort()) };
+  // Without scripts: the first npx of a home folder would build the checkout anew, below the tests that run beside this one.
+  const env = { PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, HOME: bin, npm_config_update_notifier: 'false', npm_config_ignore_scripts: 'true', SLOT_NAME: db.slotName, ADMIN_PORT: String(await freePort()) };
   const terminals = [1, 2, 3].map(() => new Terminal(env));
   onTestFinished(async () => void (await Promise.all(terminals.map(async (terminal) => terminal.close()))));
   onTestFailed(() => void process.stderr.write(terminals.map(({ output }, place) => `terminal ${place + 1}:\n${output.slice(-3_000)}\n`).join('')));
