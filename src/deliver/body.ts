@@ -11,18 +11,25 @@ export interface RequestBody {
 
 const shared = new WeakMap<Note, Buffer>();
 
-/** The token goes first, as in the application's own requests. */
-export function bodyOf(note: Note, token: string): RequestBody {
-  const head = `{"token":${JSON.stringify(token)},`;
-  if (note.body.length < SHARED_FROM) {
-    const whole = Buffer.from(head + note.body.slice(1));
+/** What a body begins with: the token goes first, as in the application's own requests. */
+export function bodyHead(token: string): Buffer {
+  return Buffer.from(`{"token":${JSON.stringify(token)},`);
+}
+
+/** @param head see `bodyHead`; it takes the place of the note's own `{` */
+export function bodyOf(note: Note, head: Buffer): RequestBody {
+  const { body } = note;
+  if (body.length < SHARED_FROM) {
+    // Put together as bytes: as text it would be copied once more.
+    const whole = Buffer.allocUnsafe(head.length - 1 + Buffer.byteLength(body));
+    whole.write(body, head.length - 1);
+    whole.set(head);
     return { parts: [whole], bytes: whole.length };
   }
   let rest = shared.get(note);
   if (rest === undefined) {
-    rest = Buffer.from(note.body.slice(1));
+    rest = Buffer.from(body.slice(1));
     shared.set(note, rest);
   }
-  const parts = [Buffer.from(head), rest];
-  return { parts, bytes: parts.reduce((sum, part) => sum + part.length, 0) };
+  return { parts: [head, rest], bytes: head.length + rest.length };
 }

@@ -10,7 +10,7 @@ import { Permit, TICK_MS } from './permit.js';
  * them all busy, and what passes through is young enough for the cheap collections (38 µs of CPU a
  * delivery with 2,000, 32 with 200).
  */
-const BUSY = 200;
+const BUSY = 128;
 /** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked, though others wait for it. */
 const QUEUE_LIMIT = 2_000;
 /** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
@@ -82,15 +82,11 @@ export class Dispatcher {
    * @param only to these
    * @param counted false: its text is bounded elsewhere, and keeps nothing else out
    */
-  deliver(notification: Notification, release: () => void, only: (webhook: Webhook) => boolean = () => true, counted = true): void {
-    const wanting = [...this.#endpoints.values()].filter((endpoint) => endpoint.listening && wants(endpoint.webhook, notification) && only(endpoint.webhook));
-    let pending = wanting.length;
-    if (pending === 0) {
-      release();
-      return;
-    }
+  deliver(notification: Notification, release: () => void, only: (webhook: Webhook) => boolean = everyone, counted = true): void {
     const bytes = counted ? footprint(notification.body) : OVERHEAD_BYTES;
-    this.#bytes += bytes + pending * DELIVERY_BYTES;
+    this.#bytes += bytes;
+    // One more until all have been asked, because some let go at once.
+    let pending = 1;
     const settled = (): void => {
       pending -= 1;
       this.#bytes -= DELIVERY_BYTES;
@@ -101,11 +97,16 @@ export class Dispatcher {
     };
     const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, committedAt, dead } = notification;
     const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: false, body };
-    for (const endpoint of wanting) {
+    this.#bytes += DELIVERY_BYTES;
+    for (const endpoint of this.#endpoints.values()) {
+      if (!endpoint.listening || !wants(endpoint.webhook, notification) || !only(endpoint.webhook)) continue;
+      pending += 1;
+      this.#bytes += DELIVERY_BYTES;
       const lane = laneOf(endpoint.webhook, notification);
       if (dead === undefined) endpoint.accept(note, lane, committedAt, settled);
       else endpoint.refuse(note, lane, committedAt, settled, dead);
     }
+    settled();
   }
 
   /** Counts what is kept for later as in memory. @returns to be called when it is delivered, or dropped */
@@ -210,6 +211,8 @@ export class Dispatcher {
     for (const resolve of waiters) resolve();
   }
 }
+
+const everyone = (): boolean => true;
 
 /** In memory, about: its text, of up to two bytes a character, and where endpoints share the bytes of it, these. */
 function footprint(body: string): number {

@@ -3,7 +3,7 @@ import type { Outcome, Webhook } from '../types.js';
 import type { Allowance } from './allowance.js';
 import { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
-import { bodyOf } from './body.js';
+import { bodyHead, bodyOf } from './body.js';
 import { Backlog, type BacklogHost } from './backlog.js';
 import { mergeInto } from './conflate.js';
 import { footprint, fresh, settle, type Delivery, type Note } from './delivery.js';
@@ -57,6 +57,8 @@ export class Endpoint {
   #webhook: Webhook;
   #client: EndpointClient | null = null;
   #signer: Signer | null = null;
+  /** with which each body begins */
+  #head: Buffer = Buffer.alloc(0);
   #inFlight = 0;
   #answeredAt = Date.now();
   #turn = 0;
@@ -250,7 +252,8 @@ export class Endpoint {
   }
 
   #equip(before: Webhook | null): void {
-    const { endpoint, maxInFlight, secret } = this.#webhook;
+    const { endpoint, maxInFlight, secret, token } = this.#webhook;
+    if (before === null || before.token !== token) this.#head = bodyHead(token ?? this.#options.token);
     if (before === null || before.secret !== secret) this.#signer = secret === null ? null : new Signer(secret);
     if (before !== null && before.endpoint === endpoint && before.maxInFlight === maxInFlight) return;
     const old = this.#client;
@@ -266,7 +269,8 @@ export class Endpoint {
 
   #run(): void {
     if (!this.active) return;
-    while (this.#inFlight < this.#allowed && (this.#inFlight === 0 || this.#options.allowance.more)) {
+    const allowed = this.#allowed;
+    while (this.#inFlight < allowed && (this.#inFlight === 0 || this.#options.allowance.more)) {
       const delivery = this.#take();
       if (delivery === undefined) break;
       this.#send(delivery);
@@ -297,15 +301,10 @@ export class Endpoint {
       return;
     }
     const { notificationId } = delivery.note;
-    const body = bodyOf(delivery.note, this.#webhook.token ?? this.#options.token);
+    const body = bodyOf(delivery.note, this.#head);
     const timestamp = Math.floor(Date.now() / 1000);
-    const headers: Record<string, string> = {
-      'content-type': 'application/json',
-      'user-agent': this.#options.userAgent,
-      'webhook-id': notificationId,
-      'webhook-timestamp': String(timestamp),
-    };
-    if (this.#signer !== null) headers['webhook-signature'] = this.#signer.sign(notificationId, timestamp, ...body.parts);
+    const headers = ['content-type', 'application/json', 'user-agent', this.#options.userAgent, 'webhook-id', notificationId, 'webhook-timestamp', String(timestamp)];
+    if (this.#signer !== null) headers.push('webhook-signature', this.#signer.sign(notificationId, timestamp, ...body.parts));
     this.#client.send({ headers, body }, finished);
   }
 

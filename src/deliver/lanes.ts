@@ -11,7 +11,7 @@ interface Lane<T> {
 export class Lanes<T> {
   readonly #lanes = new Map<string, Lane<T>>();
   /** lanes with something to send and nothing under way, in turn */
-  #ready: string[] = [];
+  #ready: Lane<T>[] = [];
   #turn = 0;
   #queued = 0;
 
@@ -21,22 +21,24 @@ export class Lanes<T> {
   }
 
   push(name: string, item: T): void {
+    this.#queued += 1;
     let lane = this.#lanes.get(name);
     if (lane === undefined) {
-      lane = { queue: [], busy: false, underWay: undefined };
+      // Nearly all lanes have but one item: a list that grows would have room for seventeen.
+      lane = { queue: [item], busy: false, underWay: undefined };
       this.#lanes.set(name, lane);
+    } else {
+      lane.queue.push(item);
     }
-    lane.queue.push(item);
-    this.#queued += 1;
-    if (!lane.busy && lane.queue.length === 1) this.#ready.push(name);
+    if (!lane.busy && lane.queue.length === 1) this.#ready.push(lane);
   }
 
   /** The next item that may go; its lane is busy until `done`. */
   next(): T | undefined {
     while (this.#turn < this.#ready.length) {
-      const lane = this.#lanes.get(this.#ready[this.#turn] ?? '');
+      const lane = this.#ready[this.#turn];
       this.#turn += 1;
-      if (this.#turn > 1024) {
+      if (this.#turn > 128) {
         this.#ready = this.#ready.slice(this.#turn);
         this.#turn = 0;
       }
@@ -74,7 +76,7 @@ export class Lanes<T> {
     if (lane === undefined) return;
     lane.busy = false;
     lane.underWay = undefined;
-    if (lane.queue.length > 0) this.#ready.push(name);
+    if (lane.queue.length > 0) this.#ready.push(lane);
     else this.#lanes.delete(name);
   }
 

@@ -117,8 +117,8 @@ export class Verifier {
     // Signed like everything else, so that a receiver that checks every request can be verified.
     const id = `verification-${randomBytes(12).toString('hex')}`;
     const timestamp = Math.floor(Date.now() / 1000);
-    const headers: Record<string, string> = { 'content-type': 'application/json', 'user-agent': userAgent, 'webhook-id': id, 'webhook-timestamp': String(timestamp) };
-    if (webhook.secret !== null) headers['webhook-signature'] = new Signer(webhook.secret).sign(id, timestamp, body);
+    const headers = ['content-type', 'application/json', 'user-agent', userAgent, 'webhook-id', id, 'webhook-timestamp', String(timestamp)];
+    if (webhook.secret !== null) headers.push('webhook-signature', new Signer(webhook.secret).sign(id, timestamp, body));
     const answer = await new Promise<Answer>((resolve) => client.send({ headers, body: { parts: [body], bytes: body.length }, keepBody: true }, resolve));
     await client.destroy();
     return answer;
