@@ -1,5 +1,5 @@
 import { OWN_MARK } from './store/webhooks.js';
-import type { Transaction } from './types.js';
+import type { Change, Transaction } from './types.js';
 
 /** Rows of endpoints that somebody else saved. */
 export interface Saves {
@@ -14,6 +14,7 @@ export interface Saves {
  * @param shared other instances write to the endpoints' rows all the time, what they found out: that is news and no save
  */
 export function savesOf(transactions: readonly Transaction[], shared: boolean): Saves | null {
+  if (!transactions.some(({ changes }) => changes.some(isConcerned))) return null;
   const own = new Set<string>();
   const app = new Map<string, boolean>();
   let concerned = false;
@@ -33,6 +34,12 @@ export function savesOf(transactions: readonly Transaction[], shared: boolean): 
     }
   }
   return concerned ? { own, app } : null;
+}
+
+/** What nearly no change is. */
+function isConcerned(change: Change): boolean {
+  if (change.kind === 'row') return change.entity === 'webhook' || change.entity === 'appWebhook';
+  return change.kind === 'truncate' && change.entities.some((entity) => entity === 'webhook' || entity === 'appWebhook');
 }
 
 function isMark(content: string): boolean {

@@ -58,11 +58,12 @@ export class Decoder {
 
   /**
    * Decodes synchronously, because the buffer is the socket's own and is used again.
+   * @param from where the message begins
    * @throws {StreamError} when a watched table lost a column that the bridge needs, or the message is malformed
    */
-  decode(data: Buffer): WalMessage | null {
+  decode(data: Buffer, from = 0): WalMessage | null {
     const reader = this.#reader;
-    reader.begin(data);
+    reader.begin(data, from);
     const tag = reader.byte();
     switch (tag) {
       case 0x42 /* B */:

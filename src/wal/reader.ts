@@ -6,9 +6,9 @@ export class Reader {
   #data: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  begin(data: Buffer): void {
+  begin(data: Buffer, from: number): void {
     this.#data = data;
-    this.#at = 0;
+    this.#at = from;
   }
 
   get atEnd(): boolean {

@@ -207,7 +207,7 @@ export class WalStream {
       if (tag === 0x77 /* 'w' XLogData: start, end, clock (8 bytes each), data */) {
         const end = chunk.readBigUInt64BE(9);
         if (end > this.#received) this.#received = end;
-        const message = this.#decoder.decode(chunk.subarray(25));
+        const message = this.#decoder.decode(chunk, 25);
         if (message === null) return;
         const transaction = this.#assembler.push(message, chunk.length + OVERHEAD_BYTES);
         if (transaction === null) return;
