@@ -44,7 +44,7 @@ import { Follower } from './wal/follow.js';
 import { Inbox, type Arrival } from './wal/inbox.js';
 import { Ledger, type Entry } from './wal/ledger.js';
 
-const BATCH = 200;
+const BATCH = 128;
 const MEGABYTE = 1024 * 1024;
 /** For one text in the thread beside: what an attacker can write takes some seconds. */
 const RENDER_DEADLINE_MS = 10_000;
@@ -128,7 +128,7 @@ export class Bridge {
         watched: watchedTables(names.tables, config.CHANNEL_REQUESTS === 'auto'),
         controlPrefix: 'slackchat_bridge',
         partBytes: bytes / 8,
-        inboxBytes: bytes / 128,
+        inboxBytes: bytes / 512,
       },
       this.#inbox,
       this.#ledger,

@@ -21,7 +21,7 @@ const SLICE = 1_000;
 /** So many channels, where all of them are announced. */
 const CHANNELS = 1_000;
 /** So many characters of text are kept of messages told of late. */
-const RECENT_CHARACTERS = 2_000_000;
+const RECENT_CHARACTERS = 300_000;
 
 /** Messages by id. */
 type Snapshot = ReadonlyMap<string, StoredMessage>;
