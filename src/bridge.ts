@@ -5,6 +5,7 @@ import { bareEntities, openSource } from './chat.js';
 import { isLoopback, type BridgeConfig } from './config.js';
 import { Primary } from './database.js';
 import { Allowance } from './deliver/allowance.js';
+import { EndpointClient } from './deliver/attempt.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
 import { LateRequests } from './deliver/late.js';
@@ -108,7 +109,8 @@ export class Bridge {
     const bytes = config.MAX_BUFFER_MB * MEGABYTE;
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
     const allowance = new Allowance(bytes / 4, bytes / 16, largest);
-    this.#dispatcher = new Dispatcher({ ...request, timing, allowance, repeatedBefore: () => this.#ledger.repeating.to }, parked, events, (bytes * 3) / 8);
+    const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress);
+    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, repeatedBefore: () => this.#ledger.repeating.to }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
     // What is no message's own is done by one of those that share the messages.
     const first = isFirst(config.SHARD);

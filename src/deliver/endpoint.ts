@@ -1,13 +1,12 @@
 import type { Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
 import type { Allowance } from './allowance.js';
-import { EndpointClient } from './attempt.js';
+import type { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
 import { bodyHead, bodyOf } from './body.js';
 import { Backlog, type BacklogHost } from './backlog.js';
 import { mergeInto } from './conflate.js';
 import { footprint, fresh, settle, type Delivery, type Note } from './delivery.js';
-import type { Egress } from './egress.js';
 import { Lanes } from './lanes.js';
 import type { Parking } from './parking.js';
 import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
@@ -25,10 +24,14 @@ export interface EndpointEvents {
   storeFault(webhook: Webhook, reason: string): void;
 }
 
+/** Sends requests to one address. */
+export type Client = Pick<EndpointClient, 'send' | 'retire' | 'destroy'>;
+
 export interface EndpointOptions {
   readonly timing: RetryTiming;
   readonly timeoutMs: number;
-  readonly egress: Egress;
+  /** @throws {TypeError} when the endpoint is no URL */
+  readonly connect: (endpoint: string, connections: number) => Client;
   /** one for all endpoints */
   readonly allowance: Allowance;
   readonly token: string;
@@ -55,7 +58,7 @@ export class Endpoint {
   /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
   readonly #direct = new Bag<Delivery>();
   #webhook: Webhook;
-  #client: EndpointClient | null = null;
+  #client: Client | null = null;
   #signer: Signer | null = null;
   /** with which each body begins */
   #head: Buffer = Buffer.alloc(0);
@@ -137,8 +140,7 @@ export class Endpoint {
     if (webhook.enabled) this.#gone = false;
     this.#equip(before);
     if (!this.active) this.#parkQueued();
-    this.#run();
-    this.#backlog.wake(false);
+    this.lookAgain();
   }
 
   /** @param release called once it is delivered, parked, or wanted no more */
@@ -258,7 +260,7 @@ export class Endpoint {
     if (before !== null && before.endpoint === endpoint && before.maxInFlight === maxInFlight) return;
     const old = this.#client;
     try {
-      this.#client = new EndpointClient(endpoint, maxInFlight, this.#options.timeoutMs, this.#options.egress);
+      this.#client = this.#options.connect(endpoint, maxInFlight);
     } catch {
       // The table's constraint lets some texts pass that are no URL; every attempt says so.
       this.#client = null;

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Allowance } from '../../src/deliver/allowance.js';
+import { EndpointClient } from '../../src/deliver/attempt.js';
 import type { Note } from '../../src/deliver/delivery.js';
 import { Egress } from '../../src/deliver/egress.js';
 import { Endpoint, type EndpointEvents } from '../../src/deliver/endpoint.js';
@@ -35,7 +36,8 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
     ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
   };
   const permitted = { now: true };
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, egress: new Egress({ mode: 'private', allow: [], deny: [] }), token: 't', userAgent: 'u', repeatedBefore: () => 0n, allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
+  const egress = new Egress({ mode: 'private', allow: [], deny: [] });
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 10_000, egress), token: 't', userAgent: 'u', repeatedBefore: () => 0n, allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
   const endpoint = new Endpoint(webhook, options, parking, events, []);
   onTestFinished(async () => {
     await endpoint.abandon();
