@@ -98,6 +98,9 @@ export function stallEvents(log: Logger, metrics: Metrics): StallEvents {
     mended(kind) {
       log.info({ kind }, 'the stall is over');
     },
+    unsent(reason) {
+      log.warn({ reason }, 'a canary cannot be sent: whether the stream shows what is committed is not known while nothing comes');
+    },
   };
 }
 

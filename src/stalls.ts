@@ -1,4 +1,4 @@
-import { StreamError } from './errors.js';
+import { errorMessage, StreamError } from './errors.js';
 import type { Lsn } from './lsn.js';
 import type { Observer } from './observer.js';
 import { Canary, Standstill, canaryTiming, type CanaryTiming, type Position } from './wal/canary.js';
@@ -11,6 +11,8 @@ export interface StallEvents {
   /** Once for each canary that is missing, and for each standstill. */
   stalled(kind: StallKind, reason: string): void;
   mended(kind: StallKind): void;
+  /** Once for each time that none can be sent: the stream is not watched. */
+  unsent(reason: string): void;
 }
 
 export interface Progress {
@@ -45,6 +47,7 @@ export class Stalls {
   readonly #standstill: Standstill;
   #timer: NodeJS.Timeout | null = null;
   #sending = false;
+  #unsent = false;
 
   /** @param canaryMs CANARY_INTERVAL_MS; 0: no canary */
   constructor(canaryMs: number, observer: Observer, follower: Follower, events: StallEvents, progress: Progress) {
@@ -77,6 +80,7 @@ export class Stalls {
   #checkStream(now: number, busy: boolean): void {
     const canary = this.#canary;
     if (canary === null) return;
+    if (this.#observer.state === 'standby') canary.rest(now);
     const verdict = canary.check(now, this.#position(busy));
     if (!canary.doubtful) this.#report('stream', null);
     if (verdict === 'overdue') {
@@ -99,9 +103,14 @@ export class Stalls {
     this.#sending = true;
     this.#progress
       .send()
-      .then((lsn) => canary.sent(lsn, performance.now()))
-      // It is tried again; what is wrong with the server shows elsewhere.
-      .catch(() => undefined)
+      .then((lsn) => {
+        this.#unsent = false;
+        canary.sent(lsn, performance.now());
+      })
+      .catch((error: unknown) => {
+        if (!this.#unsent) this.#events.unsent(errorMessage(error));
+        this.#unsent = true;
+      })
       .finally(() => {
         this.#sending = false;
       });

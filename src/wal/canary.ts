@@ -56,6 +56,14 @@ export class Canary {
     return this.#doubtful;
   }
 
+  /** Another instance streams, and has its own doubts. */
+  rest(now: number): void {
+    this.#doubtful = false;
+    this.#awaited = null;
+    this.#movedAt = now;
+    this.#checkedAt = now;
+  }
+
   /** @param lsn of the canary's message in the WAL, which its commit follows */
   sent(lsn: Lsn, now: number): void {
     this.#awaited = lsn;

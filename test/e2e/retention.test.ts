@@ -1,9 +1,12 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { startPostgres } from '../../src/demo/postgres.js';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
 import { startBridge } from '../support/process.js';
 import { runningScene, told, waitConfirmed, type Scene, type SceneOptions } from '../support/scene.js';
+
+// Servers of their own, and much WAL.
+vi.setConfig({ testTimeout: 60_000 });
 
 const say = async ({ db, chat }: Scene, text: string): Promise<number> => insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text });
 

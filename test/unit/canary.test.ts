@@ -77,6 +77,15 @@ describe('a canary', () => {
     expect(canary.doubtful).toBe(false);
   });
 
+  test('that is missing is no doubt any more once another instance streams', () => {
+    const canary = flying(20n);
+    expect(canary.check(150, at(5))).toBe('overdue');
+    canary.rest(160);
+    expect(canary.doubtful).toBe(false);
+    expect(canary.check(259, at(5))).toBe('fine');
+    expect(canary.check(260, at(5))).toBe('send');
+  });
+
   test('is waited for as long as the server reads on towards it, and no longer once it has passed it', () => {
     const canary = flying(1_000n);
     for (let now = 110; now <= 900; now += 10) expect(canary.check(now, at(5, now))).toBe('fine');
