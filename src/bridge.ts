@@ -12,6 +12,7 @@ import { LateRequests } from './deliver/late.js';
 import { Registry } from './deliver/registry.js';
 import { errorMessage, PreconditionError } from './errors.js';
 import { DIRECTORY_LIMIT, Leadership } from './leadership.js';
+import { Garbage } from './garbage.js';
 import type { Logger } from './log.js';
 import { Metrics } from './metrics.js';
 import { Mirror } from './mirror.js';
@@ -82,6 +83,7 @@ export class Bridge {
   readonly #follower: Follower;
   readonly #leadership: Leadership;
   readonly #stalls: Stalls;
+  readonly #garbage: Garbage;
   /** what the loop is at; null: it waits for transactions */
   #doing: string | null = null;
   /** pieces of work that the loop has finished */
@@ -107,8 +109,9 @@ export class Bridge {
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
     });
     const bytes = config.MAX_BUFFER_MB * MEGABYTE;
+    this.#garbage = new Garbage(bytes / 2);
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
-    const allowance = new Allowance(bytes / 4, bytes / 16, largest);
+    const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => this.#garbage.add(body));
     const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress);
     this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, repeatedBefore: () => this.#ledger.repeating.to }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
@@ -326,7 +329,10 @@ export class Bridge {
       }
       if (!pass.shaping.done) await this.#dispatcher.room(signal);
     }
-    for (const { entry } of arrivals) this.#ledger.close(entry);
+    for (const { entry, transaction } of arrivals) {
+      this.#ledger.close(entry);
+      this.#garbage.add(transaction.bytes / transaction.changes.length);
+    }
     this.#done += 1;
     this.#metrics.transactions.inc(arrivals.length);
   }

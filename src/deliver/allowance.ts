@@ -9,6 +9,7 @@ export class Allowance {
   readonly #maxLoaded: number;
   /** the largest row that is brought back */
   readonly maxRow: number;
+  readonly #landed: (bytes: number) => void;
   #flights = 0;
   #loaded = 0;
   #largeTaken = false;
@@ -16,8 +17,10 @@ export class Allowance {
   /**
    * @param flights for requests under way
    * @param loaded for parked deliveries that were brought back, of which one may be larger: up to `maxRow`
+   * @param landed told of the body of each request that has come to its end
    */
-  constructor(flights: number, loaded: number, maxRow: number) {
+  constructor(flights: number, loaded: number, maxRow: number, landed: (bytes: number) => void = () => undefined) {
+    this.#landed = landed;
     this.#maxFlights = flights;
     this.#maxLoaded = loaded;
     this.maxRow = maxRow;
@@ -34,6 +37,7 @@ export class Allowance {
 
   arrive(body: number): void {
     this.#flights -= REQUEST_BYTES + body;
+    this.#landed(body);
   }
 
   /** @returns how much may be loaded, and counts as loaded from now on; 0: nothing now */

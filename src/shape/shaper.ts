@@ -1,9 +1,10 @@
 import type { Notification, Row, Transaction, UpdateType } from '../types.js';
+import { asksForEveryChannel, concernsEveryShard, requested, type ControlEffect } from './asked.js';
 import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
 import type { Directory } from './directory.js';
 import { channelRequests } from './channel-requests.js';
 import { serializeMessage } from './message.js';
-import { channelNotification, messageNotification, requestNotification, type ChannelJson, type ChannelRequest, type Origin, type PayloadOptions } from './payload.js';
+import { channelNotification, messageNotification, requestNotification, type ChannelJson, type Origin, type PayloadOptions } from './payload.js';
 import { Recent } from './recent.js';
 import type { Rendering } from './render/rendering.js';
 import type { Rendered } from './render/templates.js';
@@ -18,6 +19,9 @@ export interface StoredMessage {
 
 /** So many effects are read and told at a time: of a very large transaction never all at once. */
 const SLICE = 1_000;
+/** Of messages that are read at once, in bytes of text; a few are read without asking how long they are. */
+const READ_BYTES = 4 * 1024 * 1024;
+const FEW = 8;
 /** So many channels, where all of them are announced. */
 const CHANNELS = 1_000;
 /** So many characters of text are kept of messages told of late. */
@@ -32,6 +36,8 @@ const NOTHING_READ: Snapshot = new Map();
 export interface ShapeSource {
   /** The messages with their children, read in one snapshot. */
   read(messageIds: readonly string[]): Promise<Snapshot>;
+  /** How long the messages' texts are, in bytes; those that are not there are left out. */
+  sizes(messageIds: readonly string[]): Promise<Iterable<readonly [string, number]>>;
   /** In the order of their ids, those after this one; null: from the first. */
   channelIds(after: string | null, limit: number): Promise<readonly string[]>;
 }
@@ -121,10 +127,10 @@ export class Shaper<E> {
   async shape(shaping: Shaping<E>, now: number): Promise<readonly Output<E>[]> {
     const next = shaping.work[shaping.at];
     if (next !== undefined && asksForEveryChannel(next.effect)) return this.#everyChannel(shaping, next);
-    const work = sliceOf(shaping);
+    const slice = sliceOf(shaping);
+    const { work, due } = await this.#fitting(slice, shaping.at + slice.length === shaping.work.length ? this.#settling.due(now, SLICE) : []);
     const end = shaping.at + work.length;
     const last = end === shaping.work.length;
-    const due = last ? this.#settling.due(now, SLICE) : [];
 
     // All reads come first: a fault in one of them leaves everything as it was.
     const snapshot = await this.#read(work, due);
@@ -173,13 +179,23 @@ export class Shaper<E> {
   }
 
   #read(work: readonly Work<E>[], due: readonly Held<E>[]): Promise<Snapshot> {
-    const ids = new Set(due.map(({ effect }) => effect.messageId));
-    for (const { whole, effect } of work) {
-      if (effect.kind !== 'message' || effect.net === 'deleted') continue;
-      // All children of a new message are in its own transaction, unless that came in parts.
-      if (effect.net !== 'created' || !whole) ids.add(effect.messageId);
-    }
-    return ids.size === 0 ? Promise.resolve(NOTHING_READ) : this.#source.read([...ids]);
+    const ids = readsOf(work, due).filter((id) => id !== null);
+    return ids.length === 0 ? Promise.resolve(NOTHING_READ) : this.#source.read([...new Set(ids)]);
+  }
+
+  /** As many of them as have their texts in `READ_BYTES`, one at the least. */
+  async #fitting(work: readonly Work<E>[], due: readonly Held<E>[]): Promise<{ readonly work: readonly Work<E>[]; readonly due: readonly Held<E>[] }> {
+    const reads = readsOf(work, due);
+    const ids = new Set(reads.filter((id) => id !== null));
+    if (ids.size <= FEW) return { work, due };
+    const sizes = new Map(await this.#source.sizes([...ids]));
+    let bytes = 0;
+    const end = reads.findIndex((id, index) => {
+      bytes += sizes.get(id ?? '') ?? 0;
+      sizes.delete(id ?? '');
+      return index > 0 && bytes > READ_BYTES;
+    });
+    return end < 0 ? { work, due } : { work: work.slice(0, end), due: due.slice(0, Math.max(0, end - work.length)) };
   }
 
   async #ensureNames(work: readonly Work<E>[], snapshot: Snapshot): Promise<void> {
@@ -344,36 +360,20 @@ function asItIs(content: string): Rendered {
   return { content, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
 }
 
+/** The message that each has to be told from as the database has it; null: told from its own transaction. */
+function readsOf<E>(work: readonly Work<E>[], due: readonly Held<E>[]): readonly (string | null)[] {
+  const reads = work.map(({ whole, effect }) => {
+    if (effect.kind !== 'message' || effect.net === 'deleted') return null;
+    // All children of a new message are in its own transaction, unless that came in parts.
+    return effect.net !== 'created' || !whole ? effect.messageId : null;
+  });
+  return due.length === 0 ? reads : [...reads, ...due.map(({ effect }) => effect.messageId)];
+}
+
 /** What comes next, up to an announcement of all channels, which has slices of its own. */
 function sliceOf<E>({ work, at }: Shaping<E>): readonly Work<E>[] {
   if (at === 0 && work.length <= SLICE && !work.some(({ effect }) => asksForEveryChannel(effect))) return work;
   const slice = work.slice(at, at + SLICE);
   const end = slice.findIndex(({ effect }) => asksForEveryChannel(effect));
   return end < 0 ? slice : slice.slice(0, end);
-}
-
-type ControlEffect = Extract<Effect, { kind: 'control' }>;
-
-/** Each brings its own deliveries back; all else that is asked for is done once. */
-function concernsEveryShard(effect: Effect): boolean {
-  return effect.kind === 'message' || (effect.kind === 'control' && typeof effect.request['retry'] === 'string');
-}
-
-function asksForEveryChannel(effect: Effect): boolean {
-  return effect.kind === 'truncate' || (effect.kind === 'control' && typeof effect.request['resync'] === 'string');
-}
-
-const REQUESTS = [
-  ['request_update', 'update_notification'],
-  ['republish', 'republish_request'],
-  ['unpublish', 'unpublish_request'],
-] as const;
-
-/** What is asked for about one channel. */
-function requested(request: ControlEffect['request']): { readonly type: 'update_notification' | ChannelRequest; readonly channelId: string } | null {
-  for (const [key, type] of REQUESTS) {
-    const channelId = request[key];
-    if (typeof channelId === 'string') return { type, channelId };
-  }
-  return null;
 }

@@ -17,11 +17,8 @@ export interface StoredMessage {
   readonly children: Readonly<Record<ChildEntity, readonly Row[]>>;
 }
 
-interface ReadRow {
-  readonly kind: 'message' | ChildEntity;
-  readonly message_id: string;
-  readonly cells: readonly (string | null)[];
-}
+/** Each of its columns by itself: the driver would take an array apart character by character, with ten times its size in memory. */
+type ReadRow = [kind: 'message' | ChildEntity, messageId: string, ...cells: (string | null)[]];
 
 /** What the catalog says of the mapped tables. */
 interface Layout {
@@ -104,14 +101,31 @@ export class Source {
 
   /** Messages and children in one statement, so in one snapshot. */
   async read(messageIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
-    const result = await this.#query<ReadRow>('read_messages', this.#layout.readSql, [messageIds]);
-    return this.#collect(messageIds, result.rows);
+    const rows = await this.#relearning(async () => (await this.#pool.query<ReadRow>(this.#reading(messageIds))).rows);
+    return this.#collect(messageIds, rows);
   }
 
   /** The same in the transaction of a session. */
   async readIn(client: Pick<pg.ClientBase, 'query'>, messageIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
-    const result = await client.query<ReadRow>({ name: `read_messages_${this.#layout.version}`, text: this.#layout.readSql, values: [messageIds] });
-    return this.#collect(messageIds, result.rows);
+    const { rows } = await client.query<ReadRow>(this.#reading(messageIds));
+    return this.#collect(messageIds, rows);
+  }
+
+  #reading(messageIds: readonly string[]): pg.QueryArrayConfig {
+    return { name: `read_messages_${this.#layout.version}`, text: this.#layout.readSql, values: [messageIds], rowMode: 'array' };
+  }
+
+  /** How long the messages' texts are, in bytes; the texts themselves are not read. */
+  async sizes(messageIds: readonly string[]): Promise<readonly (readonly [string, number])[]> {
+    const table = this.#table('message');
+    if (table === undefined) return [];
+    const column = (logical: string): string => quoteIdent(table.columns[logical] ?? logical);
+    const result = await this.#query<{ id: string; bytes: string }>(
+      'sizes',
+      `SELECT ${column('id')}::text AS id, octet_length(${column('text')}::text) AS bytes FROM ${qualifiedName(table)} WHERE ${column('id')} = ANY ($1::text[]::${this.#keyType('message')}[])`,
+      [messageIds],
+    );
+    return result.rows.map(({ id, bytes }) => [id, Number(bytes)]);
   }
 
   /** How the table is in this database, and the type of its keys; null: there is none. */
@@ -151,13 +165,13 @@ export class Source {
   #collect(messageIds: readonly string[], rows: readonly ReadRow[]): ReadonlyMap<string, StoredMessage> {
     const messages = new Map<string, { row: Row | null; maintained: boolean; children: Record<ChildEntity, Row[]> }>();
     for (const id of messageIds) messages.set(id, { row: null, maintained: false, children: { reaction: [], attachment: [], kwarg: [] } });
-    for (const { kind, message_id, cells } of rows) {
-      const message = messages.get(message_id);
+    for (const [kind, messageId, ...cells] of rows) {
+      const message = messages.get(messageId);
       if (message === undefined) continue;
       const row = Object.fromEntries(this.#layout.cells[kind].map((column, index) => [column, cells[index] ?? null]));
       if (kind === 'message') {
-        message.row = { ...row, id: message_id };
-        message.maintained = cells[cells.length - 1] === 'true';
+        message.row = { ...row, id: messageId };
+        message.maintained = cells[this.#layout.cells.message.length] === 'true';
       } else {
         message.children[kind].push(row);
       }
@@ -170,9 +184,13 @@ export class Source {
   }
 
   /** A column or table that is gone or has another name: the catalog is read again, and the caller tries again. */
-  async #query<T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<pg.QueryResult<T>> {
+  #query<T extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<pg.QueryResult<T>> {
+    return this.#relearning(() => this.#pool.query<T>({ name: `${name}_${this.#layout.version}`, text, values }));
+  }
+
+  async #relearning<T>(query: () => Promise<T>): Promise<T> {
     try {
-      return await this.#pool.query<T>({ name: `${name}_${this.#layout.version}`, text, values });
+      return await query();
     } catch (error) {
       const code = errorCode(error);
       if (code === '42703' || code === '42P01') this.#layout = await describe(this.#pool, this.#mapping, this.#layout.version + 1);
@@ -209,16 +227,20 @@ function readSql(mapping: Mapping, idType: string, cells: Layout['cells']): stri
   const column = (table: TableMapping, name: string): string => quoteIdent(table.columns[name] ?? name);
   const texts = (table: TableMapping, names: readonly string[]): string[] => names.map((name) => `${column(table, name)}::text`);
   const parts: string[] = [];
+  // One more for a message: whether it is maintained.
+  const width = Math.max(...Object.values(cells).map((columns) => columns.length), cells.message.length + 1);
+  const padded = (list: readonly string[]): string => Array.from({ length: width }, (_item, index) => list[index] ?? 'NULL::text').join(', ');
   for (const kind of ['message', 'reaction', 'attachment', 'kwarg'] as const) {
     const table = mapping.get(kind);
     if (table === undefined) continue;
     const owner = column(table, kind === 'message' ? 'id' : 'message_id');
     const list = texts(table, cells[kind]);
     if (kind === 'message') list.push('serialized' in table.columns ? `(${column(table, 'serialized')} IS NOT NULL)::text` : `'false'`);
-    parts.push(`SELECT '${kind}', ${owner}::text, row_number() OVER (ORDER BY ${column(table, 'id')}), ARRAY[${list.join(', ')}]
+    parts.push(`SELECT '${kind}', ${owner}::text, row_number() OVER (ORDER BY ${column(table, 'id')}), ${padded(list)}
           FROM ${qualifiedName(table)} WHERE ${owner} = ANY ($1::text[]::${idType}[])`);
   }
-  return `SELECT kind, message_id, cells FROM (${parts.join(' UNION ALL ')}) everything (kind, message_id, place, cells) ORDER BY place`;
+  const names = Array.from({ length: width }, (_item, index) => `c${index}`).join(', ');
+  return `SELECT kind, message_id, ${names} FROM (${parts.join(' UNION ALL ')}) everything (kind, message_id, place, ${names}) ORDER BY place`;
 }
 
 /** @param whole with the columns that are only read when a whole channel is serialized */

@@ -49,7 +49,12 @@ export class Instance {
     this.#dispatcher = new Dispatcher(options, this.#parking(), EVENTS, MEGABYTE);
     this.#late = new LateRequests(this.#dispatcher);
     const directory = new Directory(async (entity) => world.chat.lookup(entity), async () => [], 1_000);
-    const source = { read: world.faulty(owner, async (ids: readonly string[]) => world.chat.read(ids)), channelIds: async (after: string | null) => world.channels.filter((id) => after === null || id > after) };
+    const source = {
+      read: world.faulty(owner, async (ids: readonly string[]) => world.chat.read(ids)),
+      // Large enough for some of what a transaction touches to be read later than the rest.
+      sizes: world.faulty(owner, async (ids: readonly string[]) => ids.map((id) => [id, 1_000_000] as const)),
+      channelIds: async (after: string | null) => world.channels.filter((id) => after === null || id > after),
+    };
     this.#shaper = new Shaper<Entry>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', maxPayloadBytes: MEGABYTE, channelRequests: false, shard: null, rendering: new Rendering(async () => null, 1_000_000), onAnomaly: nothing });
     setInterval(() => this.#status(), STATUS_MS);
     this.#looped = this.#loop();

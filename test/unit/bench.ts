@@ -27,6 +27,10 @@ export class MemorySource implements ShapeSource {
     return new Map(ids.map((id) => [id, this.messages.get(id) ?? absent]));
   }
 
+  async sizes(ids: readonly string[]): Promise<readonly (readonly [string, number])[]> {
+    return ids.map((id) => [id, this.messages.get(id)?.row?.['text']?.length ?? 0]);
+  }
+
   async channelIds(after: string | null, limit: number): Promise<readonly string[]> {
     if (this.channelFailures > 0) {
       this.channelFailures -= 1;

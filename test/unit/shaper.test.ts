@@ -425,3 +425,16 @@ test('a payload over the limit is dead, and keeps all but what makes it so', asy
   ]);
   expect(notifications(outputs)[1]?.dead).toBeUndefined();
 });
+
+test('no more texts are read at once than a few megabytes of them, whatever one transaction touches', async () => {
+  const { source, shaper } = bench({ maxPayloadBytes: 8_000_000, settleMs: 0 });
+  const ids = Array.from({ length: 12 }, (_item, index) => String(index + 1));
+  for (const id of ids) source.store(id, { text: 'x'.repeat(1_500_000) });
+  const large = transaction(5, ...ids.map((id) => insert('reaction', reaction(`1${id}`, id))));
+  const shaping = shaper.take([{ transaction: large, entry: '5' }], '7');
+  const told: Output<string>[] = [];
+  while (!shaping.done) told.push(...(await shaper.shape(shaping, 0)));
+  expect(notifications(told).map(({ messageId }) => messageId)).toEqual(ids);
+  // Two by two, until so few are left that nobody asks.
+  expect(source.reads).toEqual([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
+});
