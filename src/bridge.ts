@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { Activity } from './admin/activity.js';
-import { AdminServer } from './admin/server.js';
+import type { AdminServer } from './admin/server.js';
+import { openAdmin } from './admin-port.js';
 import { bareEntities, openSource } from './chat.js';
-import { isLoopback, type BridgeConfig } from './config.js';
+import type { BridgeConfig } from './config.js';
 import { Primary } from './database.js';
 import { Allowance } from './deliver/allowance.js';
 import { EndpointClient } from './deliver/attempt.js';
@@ -10,10 +11,11 @@ import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
 import { LateRequests } from './deliver/late.js';
 import { Registry } from './deliver/registry.js';
-import { errorMessage, PreconditionError } from './errors.js';
+import { errorMessage } from './errors.js';
 import { DIRECTORY_LIMIT, Leadership } from './leadership.js';
 import { Garbage } from './garbage.js';
 import type { Logger } from './log.js';
+import type { Lsn } from './lsn.js';
 import { Metrics } from './metrics.js';
 import { Mirror } from './mirror.js';
 import { Observer } from './observer.js';
@@ -62,9 +64,19 @@ interface Pass {
   shaping: Shaping<Entry> | null;
 }
 
+export interface BridgeOptions {
+  /** Resolves when it may stream; called with `onWait` when that is not at once. */
+  readonly prepare?: (pool: pg.Pool, onWait: () => void, signal: AbortSignal) => Promise<void>;
+  /** It tells, of one that shared the messages before, what was committed before this position, and ends. */
+  readonly until?: Lsn;
+}
+
 /** The composition root: builds the rooms, runs the one loop, stops in reverse order. */
 export class Bridge {
   readonly #config: BridgeConfig;
+  readonly #options: BridgeOptions;
+  /** everything before `until` is told */
+  readonly #reached = new AbortController();
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #activity = new Activity();
@@ -91,8 +103,9 @@ export class Bridge {
   /** goes up when what is in memory belongs to a history that was left */
   #generation = 0;
 
-  private constructor(config: BridgeConfig, log: Logger, primary: Primary, pool: pg.Pool, source: Source, names: Names) {
+  private constructor(config: BridgeConfig, log: Logger, primary: Primary, pool: pg.Pool, source: Source, names: Names, options: BridgeOptions) {
     this.#config = config;
+    this.#options = options;
     this.#log = log;
     this.#metrics = new Metrics(names.slot);
     this.#pool = pool;
@@ -134,6 +147,8 @@ export class Bridge {
         controlPrefix: 'slackchat_bridge',
         partBytes: bytes / 8,
         inboxBytes: bytes / 512,
+        until: options.until ?? null,
+        onReached: () => this.#reached.abort(),
       },
       this.#inbox,
       this.#ledger,
@@ -190,6 +205,7 @@ export class Bridge {
       follower: this.#follower,
       observer: this.#observer,
       forget: () => this.#forget(),
+      finishing: options.until !== undefined,
     });
     this.#stalls = new Stalls(config.CANARY_INTERVAL_MS, this.#observer, this.#follower, stallEvents(log, this.#metrics), {
       arrived: () => this.#inbox.newest,
@@ -202,7 +218,7 @@ export class Bridge {
    * Waits for the server, checks what the bridge needs, and builds everything; sends nothing yet.
    * @throws {PreconditionError} when the database is not ready for the bridge
    */
-  static async open(config: BridgeConfig, log: Logger, signal: AbortSignal): Promise<Bridge | null> {
+  static async open(config: BridgeConfig, log: Logger, signal: AbortSignal, options: BridgeOptions = {}): Promise<Bridge | null> {
     const names = namesOf(config);
     const primary = await whenReachable(() => Primary.find(config.environment, 'slackchat-bridge'), log, signal);
     if (primary === null) return null;
@@ -210,10 +226,10 @@ export class Bridge {
     let bridge: Bridge | null = null;
     try {
       const source = await whenReachable(async () => {
-        requireReady(await inspect(pool, names), names);
+        if (options.until === undefined) requireReady(await inspect(pool, names), names);
         return openSource(pool, config);
       }, log, signal);
-      if (source !== null) bridge = new Bridge(config, log, primary, pool, source, names);
+      if (source !== null) bridge = new Bridge(config, log, primary, pool, source, names, options);
       return bridge;
     } finally {
       if (bridge === null) await pool.end();
@@ -227,10 +243,12 @@ export class Bridge {
   async run(signal: AbortSignal): Promise<void> {
     let admin: AdminServer | null = null;
     try {
-      admin = await this.#openAdmin();
+      admin = await openAdmin(this.#config, this.#log, this.#observer, statusPage(this.#pool, this.#observer, this.#activity, this.#log));
       this.#observer.start();
       this.#stalls.start();
-      await this.#stream(signal);
+      await this.#options.prepare?.(this.#pool, () => (this.#observer.state = 'standby'), signal);
+      this.#observer.state = 'starting';
+      if (!signal.aborted) await this.#stream(AbortSignal.any([signal, this.#reached.signal]));
     } finally {
       this.#observer.stop();
       this.#stalls.stop();
@@ -381,19 +399,6 @@ export class Bridge {
   #wakeWhenDue(): NodeJS.Timeout | null {
     const due = this.#shaper.nextDueAt;
     return due === null ? null : setTimeout(() => this.#inbox.wake(), Math.max(0, due - performance.now()));
-  }
-
-  async #openAdmin(): Promise<AdminServer | null> {
-    const { ADMIN_HOST, ADMIN_PORT, ADMIN_TOKEN } = this.#config;
-    if (ADMIN_PORT === null) return null;
-    try {
-      const options = { host: ADMIN_HOST, port: ADMIN_PORT, loopback: isLoopback(ADMIN_HOST), token: ADMIN_TOKEN ?? null };
-      const admin = await AdminServer.listen(options, this.#observer, statusPage(this.#pool, this.#observer, this.#activity, this.#log));
-      this.#log.info({ host: ADMIN_HOST, port: admin.port }, 'admin listening');
-      return admin;
-    } catch (error) {
-      throw new PreconditionError(`the admin port cannot be opened (ADMIN_HOST, ADMIN_PORT): ${errorMessage(error)}`);
-    }
   }
 
   #inBackground(what: string, work: Promise<unknown> | null): void {

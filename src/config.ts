@@ -220,11 +220,10 @@ function connectionFaults(environment: Environment): string[] {
 }
 
 function shardFaults({ SHARD = null, SLOT_NAME = '', PUBLICATION_NAME = '' }: Partial<z.infer<typeof database>>): string[] {
-  const refused = SHARD === null ? [] : ['SHARD: not supported by this version'];
   return Object.entries({ SLOT_NAME, PUBLICATION_NAME }).flatMap(([key, base]) => {
     const length = shardName(base, SHARD && { index: SHARD.count, count: SHARD.count }).length;
     return length <= 63 ? [] : [`${key}: given ${JSON.stringify(base)}; accepted: ${63 - (length - base.length)} characters at the most, because SHARD adds to it`];
-  }).concat(refused);
+  });
 }
 
 function mappingOf({ MAPPING_FILE, SOURCE_SCHEMA = 'public', TABLE_PREFIX = 'slackchat_', APP_WEBHOOKS = 'off' }: Partial<z.infer<typeof database>>): Read {

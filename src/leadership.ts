@@ -8,6 +8,7 @@ import type { Metrics } from './metrics.js';
 import type { Mirror } from './mirror.js';
 import type { Observer } from './observer.js';
 import { inspect } from './setup/inspect.js';
+import { refuseLayout } from './setup/layout.js';
 import { allOf, countOf, type Names } from './setup/names.js';
 import { missingFromStream } from './setup/plan.js';
 import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot.js';
@@ -40,6 +41,8 @@ export interface LeadershipRooms {
   readonly observer: Observer;
   /** What is being shaped and made belongs to a history that was left. */
   readonly forget: () => void;
+  /** it tells what is left in the slot of one that shared the messages before */
+  readonly finishing: boolean;
 }
 
 /** What happens when this instance begins to stream from the slot, stands by, or finds it lost. */
@@ -95,9 +98,11 @@ export class Leadership implements FollowHooks {
   }
 
   async slotLost(error: SlotLostError): Promise<void> {
-    const { pool } = this.#rooms;
+    const { pool, finishing } = this.#rooms;
     this.#reconnecting(error.message);
-    await requireLost(pool, this.#names);
+    const state = await requireLost(pool, this.#names);
+    if (finishing) throw new PreconditionError(`${error.message}: what was left in it is lost`);
+    refuseLayout(state, this.#names, false);
     this.#metrics.slotLost.setToCurrentTime();
     if (this.#config.ON_SLOT_LOST === 'stop') {
       throw new PreconditionError(`${error.message}; changes since are lost to webhooks. ON_SLOT_LOST is stop: run slackchat-bridge setup, then resync the endpoints`);
@@ -122,9 +127,9 @@ export class Leadership implements FollowHooks {
     try {
       await this.#checkStream();
     } catch (error) {
-      if (!(error instanceof StreamError)) throw error;
+      if (!(error instanceof StreamError) && !(error instanceof PreconditionError)) throw error;
       this.#log.error({ reason: error.message }, 'the stream does not show every change');
-      follower.stream?.interrupt(error);
+      follower.stream?.interrupt(new StreamError(error.message));
     }
   }
 
@@ -156,10 +161,15 @@ export class Leadership implements FollowHooks {
     await dispatcher.abandon();
   }
 
-  /** @throws {StreamError} when the stream would not show every change */
+  /**
+   * @throws {StreamError} when the stream would not show every change
+   * @throws {PreconditionError} when others share the messages by now
+   */
   async #checkStream(): Promise<void> {
-    const { pool } = this.#rooms;
-    const faults = missingFromStream(await inspect(pool, this.#names), this.#names);
+    const { pool, finishing } = this.#rooms;
+    const state = await inspect(pool, this.#names);
+    if (!finishing) refuseLayout(state, this.#names, false);
+    const faults = missingFromStream(state, this.#names);
     if (faults.length === 0) return;
     // What was committed since is not in the stream: once it is whole again, every channel is announced.
     await noteResync(pool, this.#names);

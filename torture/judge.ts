@@ -108,11 +108,14 @@ function announcesLaterChannel(request: Request, history: History, events: Reado
   return key !== null && !events.has(key) && request.body?.message === undefined && history.announcing.has(Number.parseInt(key, 10)) && history.channels.has(request.body?.channel ?? '');
 }
 
-const ID = /^\d+-(?<lsn>[0-9A-F]{16})-(?<place>\d+)(?:-.+)?$/u;
+/** Instances that share the messages name kind, part and message in place of the place in the transaction. */
+const ID = /^\d+-(?<lsn>[0-9A-F]{16})-(?:(?<kind>created|changed|deleted)-)?(?<place>\d+)(?:-.+)?$/u;
 
 function toReceipt(request: Request, history: History, events: ReadonlyMap<string, Event>): Receipt {
   const { id, at, answeredAt, body } = request;
-  const place = Number(ID.exec(id)?.groups?.['place'] ?? 0);
+  const { kind, place: number = '0' } = ID.exec(id)?.groups ?? {};
+  // A message that moves goes before it comes.
+  const place = kind === undefined ? Number(number) : Number(number) * 2 + (kind === 'deleted' ? 0 : 1);
   const event = events.get(keyOf(request, history) ?? '');
   const none = { id, place, at, answeredAt, subject: null, shown: new Map<string, readonly number[]>() };
   if (event === undefined || body === null) return { ...none, key: null };

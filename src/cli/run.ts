@@ -1,9 +1,12 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { Bridge } from '../bridge.js';
-import { bridgeConfig } from '../config.js';
-import { createLogger } from '../log.js';
+import { bridgeConfig, type BridgeConfig } from '../config.js';
+import { Handover } from '../handover.js';
+import { createLogger, type Logger } from '../log.js';
+import type { Lsn } from '../lsn.js';
 import { whenReachable } from '../reachable.js';
+import { namesOf } from '../setup/names.js';
 import { environmentWith, envFileOption } from './environment.js';
 import { setUp } from './setup.js';
 
@@ -33,7 +36,15 @@ export function runCommand(): Command {
         const setup = { done: (step: string) => log.info({ step }, 'setup'), starting: true };
         await whenReachable(() => setUp(config, setup), log, stop.signal);
       }
-      const bridge = await Bridge.open(config, log, stop.signal);
+      const bridge = await Bridge.open(config, log, stop.signal, {
+        prepare: (pool, onWait, signal) => new Handover({ pool, names: namesOf(config), log, onWait, finish: (shard, until) => finish({ ...config, SHARD: shard }, log, until, signal) }).settled(signal),
+      });
       if (bridge !== null) await bridge.run(stop.signal);
     });
+}
+
+/** Runs as one of those that shared the messages before, up to this position. */
+async function finish(config: BridgeConfig, log: Logger, until: Lsn, signal: AbortSignal): Promise<void> {
+  const bridge = await Bridge.open({ ...config, ADMIN_PORT: null, CANARY_INTERVAL_MS: 0 }, log, signal, { until });
+  await bridge?.run(signal);
 }

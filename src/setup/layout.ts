@@ -4,7 +4,7 @@ import { quoteIdent } from '../mapping.js';
 import type { Shard } from '../shard.js';
 import type { DatabaseState } from './inspect.js';
 import { countOf, shardOfPublication, shardOfSlot, type Names } from './names.js';
-import { dropSlotSql, literal, remember, type Step } from './statements.js';
+import { dropSlotSql, forgetSlotSql, literal, remember, type Step } from './statements.js';
 
 /** How many instances share the messages out, as `meta` has it. */
 export interface Layout {
@@ -31,12 +31,13 @@ export function layoutOf(meta: ReadonlyMap<string, string>): Layout {
 
 /**
  * How many there are changes only when setup is told so: an instance that was forgotten somewhere must not change it.
+ * @param mayWait for its turn, if setup has made that ready
  * @throws {PreconditionError} when an instance of this SHARD has nothing to do here
  */
-export function refuseLayout({ meta }: Pick<DatabaseState, 'meta'>, names: Pick<Names, 'shard'>): void {
+export function refuseLayout({ meta }: Pick<DatabaseState, 'meta'>, names: Pick<Names, 'shard'>, mayWait = true): void {
   const { count, next } = layoutOf(meta);
   const own = countOf(names);
-  if (count === null || own === count || own === next) return;
+  if (count === null || own === count || (mayWait && own === next)) return;
   throw new PreconditionError(
     `this instance is ${spell(names.shard)}, but the messages of this database are told by ${instances(count)}${next === null ? '' : `, soon by ${instances(next)}`}: ` +
       `set SHARD so, or change how many there are with ${settingOf(names.shard)}slackchat-bridge setup (docs/shards.md)`,
@@ -74,7 +75,7 @@ function planTidying(state: DatabaseState, names: Names, counts: readonly number
     ...slots.map(([name]) => ({
       title: `the replication slot ${name}, which nobody uses any more, goes`,
       needs: 'REPLICATION',
-      sql: [dropSlotSql(name)],
+      sql: [dropSlotSql(name), forgetSlotSql({ slot: name, shard: shardOfSlot(names, name) ?? null })],
       tidying: true,
     })),
     ...publications.map((name) => ({

@@ -27,8 +27,14 @@ export function slotWasMade(state: Pick<DatabaseState, 'meta'>, names: Pick<Name
   return state.meta.get(slotKey(names)) === names.slot;
 }
 
-function slotKey({ slot, shard }: Pick<Names, 'slot' | 'shard'>): string {
+/** In `meta`: that there was this slot. */
+export function slotKey({ slot, shard }: Pick<Names, 'slot' | 'shard'>): string {
   return shard === null ? 'slot' : `slot ${slot}`;
+}
+
+/** What is remembered of a slot that was dropped on purpose; an instance that still believes to lead there writes nothing any more. */
+export function forgetSlotSql(names: Pick<Names, 'slot' | 'shard'>): string {
+  return `DELETE FROM slackchat_bridge.meta WHERE key IN (${literal(slotKey(names))}, ${literal(`leader of ${names.slot}`)})`;
 }
 
 export function dropSlotSql(slot: string): string {

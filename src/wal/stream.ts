@@ -14,6 +14,7 @@ import { TransactionAssembler } from './transactions.js';
  * walsender), so this interval bounds that stall as well.
  */
 const STATUS_INTERVAL_MS = 75;
+const NEVER: Lsn = 0xffff_ffff_ffff_ffffn;
 const LATE_TICK_MS = 1_000;
 /** What a change takes in memory beside its bytes, as objects. */
 const OVERHEAD_BYTES = 600;
@@ -28,6 +29,10 @@ export interface StreamOptions {
   readonly controlPrefix: string;
   readonly partBytes: number;
   readonly inboxBytes: number;
+  /** null: for ever. Otherwise what is committed from there on is another's, and the slot is confirmed no further */
+  readonly until: Lsn | null;
+  /** everything before `until` has come and is settled */
+  readonly onReached: () => void;
 }
 
 /** Where the server stands, to tell whether it is still the history that is known here. */
@@ -211,17 +216,31 @@ export class WalStream {
         if (message === null) return;
         const transaction = this.#assembler.push(message, chunk.length + OVERHEAD_BYTES);
         if (transaction === null) return;
+        if (transaction.commitLsn >= (this.#options.until ?? NEVER)) return;
         this.#inbox.push(transaction);
         if (this.#inbox.bytes > this.#options.inboxBytes) this.#pause();
       } else if (tag === 0x6b /* 'k' keepalive: end, clock, reply wanted */) {
         const end = chunk.readBigUInt64BE(1);
         if (end > this.#received) this.#received = end;
-        if (!this.#assembler.open) this.#ledger.idle(end);
+        if (!this.#assembler.open) this.#idle(end);
         if (chunk[17] === 1) this.#sendStatus(false);
       }
     } catch (error) {
       this.#end(error instanceof Error ? error : new StreamError(String(error)));
     }
+  }
+
+  #idle(end: Lsn): void {
+    const { until } = this.#options;
+    this.#ledger.idle(until === null || end < until ? end : until);
+  }
+
+  #finish(): void {
+    const { until, onReached } = this.#options;
+    // What comes is in the order of the commits: everything before has come.
+    if (until === null || this.#received < until || this.#assembler.open || this.#ledger.open > 0) return;
+    this.#ledger.idle(until);
+    if (this.#reported >= until) onReached();
   }
 
   #tick(): void {
@@ -234,6 +253,7 @@ export class WalStream {
       this.#end(new StreamError('the server has been silent for longer than wal_sender_timeout'));
       return;
     }
+    this.#finish();
     this.#sendStatus(verdict === 'ask');
   }
 

@@ -222,13 +222,14 @@ test('no fault ever names the value of a token, a password or the database URL',
   expect(refused).toBeGreaterThan(100);
 });
 
-test('what this version cannot do yet is refused rather than ignored', () => {
-  for (const [name, value] of [
-    ['MAPPING_FILE', 'map.json'],
-    ['SHARD', '1/2'],
-  ] as const)
-    expect(faultsOf({ ...NEEDED, [name]: value })).toContain(name);
-  expect(() => bridgeConfig({ ...NEEDED, APP_WEBHOOKS: 'off', CHANNEL_REQUESTS: 'off', MAPPING_FILE: '' })).not.toThrow();
+test('SHARD is i/n, and its names have to fit beside its suffix', () => {
+  expect(bridgeConfig(NEEDED).SHARD).toBeNull();
+  expect(bridgeConfig({ ...NEEDED, SHARD: '2/3' }).SHARD).toEqual({ index: 2, count: 3 });
+  expect(databaseConfig({ ...NEEDED, SHARD: '1/1' }).SHARD).toBeNull();
+  expect(faultsOf({ ...NEEDED, SHARD: '4/3' })).toMatch(/SHARD: given "4\/3"; accepted: i\/n, such as 1\/3/u);
+  const longest = 'a'.repeat(63 - '_10_of_12'.length);
+  expect(() => bridgeConfig({ ...NEEDED, SHARD: '1/12', SLOT_NAME: `${longest}bb` })).toThrow(/SLOT_NAME.*54 characters/u);
+  expect(() => bridgeConfig({ ...NEEDED, SHARD: '1/12', SLOT_NAME: longest, PUBLICATION_NAME: longest })).not.toThrow();
 });
 
 test('a payload cannot be larger than what may be in memory', () => {
