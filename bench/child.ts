@@ -66,6 +66,10 @@ export class Child {
     this.#child.send(message);
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** The next message that has this key: its value. Rejects when the process ends. */
   async next(key: string): Promise<unknown> {
     let listener: (message: Readonly<Record<string, unknown>>) => void = () => undefined;

@@ -11,8 +11,9 @@ import { fanout, faults, parked } from './work/endpoints.js';
 import { latency, receivers } from './work/latency.js';
 import { outage } from './work/outage.js';
 import { idle, large, start } from './work/process.js';
+import { shards } from './work/shards.js';
 
-const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions, latency, receivers, fanout, faults, parked, large, idle, start, outage };
+const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions, latency, receivers, fanout, faults, parked, large, idle, start, outage, shards };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

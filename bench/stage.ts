@@ -70,6 +70,14 @@ export class BenchDatabase {
     await this.client.query("BEGIN; SET LOCAL slackchat_bridge.own_write = 'on'; UPDATE slackchat_bridge.webhooks SET verified = true, verified_at = now(); COMMIT");
   }
 
+  /** Sets the bridge up anew for so many instances. @returns their slots, which tell what is committed from now on */
+  async share(slot: string, count: number): Promise<readonly string[]> {
+    const run = async (args: readonly string[], env: Readonly<Record<string, string>>): Promise<unknown> => promisify(execFile)(process.execPath, [join(ROOT, 'dist/main.js'), ...args], { env: { ...process.env, ...env } });
+    await run(['teardown', '--yes'], this.environment(this.#base));
+    await run(['setup'], { ...this.environment(slot), ...(count === 1 ? {} : { SHARD: `1/${count}` }) });
+    return count === 1 ? [slot] : Array.from({ length: count }, (_item, index) => `${slot}_${index + 1}_of_${count}`);
+  }
+
   /** What is committed from now on is what slots tell. */
   async mark(): Promise<void> {
     await this.dropSlot(this.#base);

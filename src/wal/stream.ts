@@ -29,10 +29,8 @@ export interface StreamOptions {
   readonly controlPrefix: string;
   readonly partBytes: number;
   readonly inboxBytes: number;
-  /** null: for ever. Otherwise what is committed from there on is another's, and the slot is confirmed no further */
-  readonly until: Lsn | null;
-  /** everything before `until` has come and is settled */
-  readonly onReached: () => void;
+  /** null: for ever. Otherwise what is committed from there on is another's, and the slot is confirmed no further; `reached` when all before is settled */
+  readonly until: { readonly lsn: Lsn; readonly reached: () => void } | null;
 }
 
 /** Where the server stands, to tell whether it is still the history that is known here. */
@@ -216,7 +214,7 @@ export class WalStream {
         if (message === null) return;
         const transaction = this.#assembler.push(message, chunk.length + OVERHEAD_BYTES);
         if (transaction === null) return;
-        if (transaction.commitLsn >= (this.#options.until ?? NEVER)) return;
+        if (transaction.commitLsn >= (this.#options.until?.lsn ?? NEVER)) return;
         this.#inbox.push(transaction);
         if (this.#inbox.bytes > this.#options.inboxBytes) this.#pause();
       } else if (tag === 0x6b /* 'k' keepalive: end, clock, reply wanted */) {
@@ -232,15 +230,15 @@ export class WalStream {
 
   #idle(end: Lsn): void {
     const { until } = this.#options;
-    this.#ledger.idle(until === null || end < until ? end : until);
+    this.#ledger.idle(until === null || end < until.lsn ? end : until.lsn);
   }
 
   #finish(): void {
-    const { until, onReached } = this.#options;
+    const { until } = this.#options;
     // What comes is in the order of the commits: everything before has come.
-    if (until === null || this.#received < until || this.#assembler.open || this.#ledger.open > 0) return;
-    this.#ledger.idle(until);
-    if (this.#reported >= until) onReached();
+    if (until === null || this.#received < until.lsn || this.#assembler.open || this.#ledger.open > 0) return;
+    this.#ledger.idle(until.lsn);
+    if (this.#reported >= until.lsn) until.reached();
   }
 
   #tick(): void {
