@@ -1,12 +1,15 @@
 import { createServer } from 'node:net';
 import { Client } from 'pg';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { startPostgres, type PostgresServer } from '../../src/demo/postgres.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
 import { bridgeEnv, runCommand, startBridge } from '../support/process.js';
 import { createScene, runningScene, type Scene } from '../support/scene.js';
 import { listenOnFreePort } from '../support/port.js';
+
+// Each starts several processes, one after the other, which a busy machine takes its time for.
+vi.setConfig({ testTimeout: 90_000 });
 
 interface Check {
   readonly name: string;

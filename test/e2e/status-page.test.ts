@@ -1,9 +1,12 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { startPostgres } from '../../src/demo/postgres.js';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
 import { startBridge } from '../support/process.js';
 import { runningScene } from '../support/scene.js';
+
+// Each starts several processes, one after the other, which a busy machine takes its time for.
+vi.setConfig({ testTimeout: 90_000 });
 
 async function post(url: string, path: string, headers: Readonly<Record<string, string>> = {}): Promise<{ readonly status: number; readonly text: string }> {
   const response = await fetch(new URL(path, url), { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{}' });

@@ -1,11 +1,14 @@
 import { createServer } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
 import { listenOnFreePort } from '../support/port.js';
 import { runCommand } from '../support/process.js';
 import { startReceiver } from '../support/receiver.js';
 import { createScene, runningScene } from '../support/scene.js';
+
+// Each starts several processes, one after the other, which a busy machine takes its time for.
+vi.setConfig({ testTimeout: 90_000 });
 
 interface Endpoint {
   readonly id: string;
