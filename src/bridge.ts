@@ -161,6 +161,7 @@ export class Bridge {
     );
     this.#observer = new Observer(pool, parked, names.slot, this.#metrics, {
       check: () => this.#leadership.check(),
+      fault: (error) => this.#leadership.serverFault(error),
       follower: this.#follower,
       dispatcher: this.#dispatcher,
       activity: this.#activity,
@@ -173,6 +174,7 @@ export class Bridge {
     });
     this.#thread = new RenderThread(new URL('./shape/render/worker.js', import.meta.url), RENDER_DEADLINE_MS);
     const rendering = new Rendering((text) => this.#thread.render(text), config.MAX_PAYLOAD_MB * MEGABYTE);
+    pool.on('error', () => this.#observer.look());
     this.#shaper = new Shaper<Entry>(source, directory, {
       settleMs: config.SETTLE_MS,
       channelIdFormat: config.CHANNEL_ID_FORMAT,

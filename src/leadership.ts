@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { BridgeConfig } from './config.js';
 import type { Dispatcher } from './deliver/dispatcher.js';
 import type { Registry } from './deliver/registry.js';
-import { PreconditionError, StreamError, type SlotLostError } from './errors.js';
+import { errorCode, errorMessage, PreconditionError, StreamError, type SlotLostError } from './errors.js';
 import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import type { Mirror } from './mirror.js';
@@ -25,6 +25,9 @@ import type { SystemIdentity } from './wal/stream.js';
 
 /** Names that are known from the start. */
 export const DIRECTORY_LIMIT = 50_000;
+
+/** cannot_connect_now: while a stream is up, the server can only be on its way down. */
+const SHUTTING_DOWN = '57P03';
 
 export interface LeadershipRooms {
   readonly pool: pg.Pool;
@@ -131,6 +134,14 @@ export class Leadership implements FollowHooks {
       this.#log.error({ reason: error.message }, 'the stream does not show every change');
       follower.stream?.interrupt(new StreamError(error.message));
     }
+  }
+
+  /**
+   * A server that shuts down waits for its walsender, which waits for us to read. Where that is not done, because
+   * memory is full of what a server that shuts down no longer takes, the two would wait for each other.
+   */
+  serverFault(error: unknown): void {
+    if (errorCode(error) === SHUTTING_DOWN) this.#rooms.follower.stream?.interrupt(new StreamError(errorMessage(error)));
   }
 
   /** Nothing in memory counts any more: everything is read as it is now. */

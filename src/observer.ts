@@ -14,6 +14,8 @@ import type { Follower } from './wal/follow.js';
 export interface Observed {
   /** looks whether the stream still shows everything */
   readonly check: () => Promise<void>;
+  /** a look at the server failed */
+  readonly fault: (error: unknown) => void;
   readonly follower: Follower;
   readonly dispatcher: Dispatcher;
   readonly activity: Activity;
@@ -77,14 +79,17 @@ export class Observer {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      // A server that is away is reported by the stream; the figures stay as they were.
-      this.#tick().catch(() => undefined);
-    }, INTERVAL_MS);
+    this.#timer = setInterval(() => this.look(), INTERVAL_MS);
   }
 
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+  }
+
+  /** Now, not only when it is time. */
+  look(): void {
+    // The figures stay as they were.
+    this.#tick().catch((error: unknown) => this.#observed.fault(error));
   }
 
   async #tick(): Promise<void> {

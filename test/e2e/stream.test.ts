@@ -75,6 +75,28 @@ test.each(['fast', 'immediate'] as const)('a %s restart of the server is survive
   expect(hook.notifications).toHaveLength(2);
 });
 
+test('a fast shutdown is not held up by a bridge whose memory is full, so that it reads no more', async () => {
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const scene = await runningScene({ serverUrl: server.url(), env: { MAX_BUFFER_MB: '8' } });
+  const { db, chat, hook } = scene;
+  const gate = closedGate();
+  hook.respond = () => ({ status: 200, delayUntil: gate.opened });
+  // More than memory and the network between take.
+  await db.query(
+    `INSERT INTO slackchat_message ("timestamp", text, channel_id, user_id)
+     SELECT '2020-01-01'::timestamptz + i * interval '1 ms', repeat('long ', 20000), $1, $2 FROM generate_series(1, 200) i`,
+    [chat.channelId, chat.userIds[0]],
+  );
+  await hook.waitForNotifications(1);
+  await server.stop('fast');
+  gate.open();
+  await server.start();
+  await hook.waitFor(({ body }) => body.update_type === 'message_created', { count: 200, timeoutMs: 45_000 });
+  await waitConfirmed(db);
+  expect(new Set(hook.notifications.map(({ headers }) => headers['webhook-id'])).size).toBe(200);
+}, 90_000);
+
 test('a connection that goes silent is noticed, and begun again', async () => {
   const server = await startPostgres({ settings: { wal_sender_timeout: '2s' } });
   onTestFinished(async () => server.dispose());
