@@ -16,7 +16,7 @@ export function withDatabase<T>(envFile: string | undefined, work: (client: pg.C
 async function inSession<T>(envFile: string | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const config = databaseConfig(environmentWith(envFile));
   const connection = await connectionConfig(config.environment, 'slackchat-bridge command');
-  const options = '-c search_path=pg_catalog -c statement_timeout=60000';
+  const options = '-c search_path=pg_catalog -c statement_timeout=60000 -c lock_timeout=10000';
   const client = new pg.Client({ ...connection, options: [connection.options, options].filter((part) => part !== undefined).join(' ') });
   // The query in progress reports what broke.
   client.on('error', () => undefined);

@@ -1,5 +1,5 @@
 /** What one request under way takes in memory beside its body: itself, its connection, its answer. */
-const REQUEST_BYTES = 4_096;
+const REQUEST_BYTES = 16_384;
 /** So much of its parked deliveries is brought back for one endpoint at the most; what is larger alone comes alone. */
 const LOAD_BYTES = 1024 * 1024;
 

@@ -122,6 +122,28 @@ test('setup never queues behind a long transaction: it gives up and says who hol
   // Its tries alone take twenty seconds.
 }, 90_000);
 
+test('functions have a fixed search_path, run as their caller, and are executable by nobody but those granted', async () => {
+  const { db, env } = await createScene();
+  expect((await runCommand(env, ['setup'])).code).toBe(0);
+  const functions = "pg_proc p WHERE pronamespace = 'slackchat_bridge'::regnamespace";
+  expect(await db.query(`SELECT proname FROM ${functions} AND ((prosecdef AND prorettype <> 'trigger'::regtype) OR NOT coalesce(proconfig, '{}') @> ARRAY['search_path=pg_catalog'])`)).toEqual([]);
+  expect(await db.query(`SELECT proname FROM ${functions} AND prorettype <> 'trigger'::regtype AND (proacl IS NULL OR EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 0))`)).toEqual([]);
+  expect(await db.query("SELECT FROM pg_namespace, aclexplode(nspacl) WHERE nspname = 'slackchat_bridge' AND grantee = 0")).toEqual([]);
+  expect(await db.query("SELECT relname FROM pg_class, aclexplode(relacl) WHERE relnamespace = 'slackchat_bridge'::regnamespace AND grantee = 0")).toEqual([]);
+
+  // Whoever calls them with a schema of their own first in the path gets what they are for.
+  await db.query('CREATE SCHEMA evil');
+  await db.query(`CREATE FUNCTION evil.json_build_object(VARIADIC "any") RETURNS json LANGUAGE internal AS 'json_build_object'`);
+  await db.query(`CREATE FUNCTION evil.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil'; END $$`);
+  await db.query(`CREATE FUNCTION evil.pg_logical_emit_message(boolean, text, text) RETURNS pg_lsn LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'evil'; END $$`);
+  const client = await db.pool.connect();
+  await client.query('SET search_path = evil, pg_catalog');
+  await client.query("INSERT INTO slackchat_bridge.webhooks (endpoint, enabled) VALUES ('http://127.0.0.1/', false)");
+  await client.query("INSERT INTO slackchat_bridge.deliveries (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body) VALUES (1, 'n', 'l', '0/1', 0, 'c', '{}')");
+  for (const call of ['verify(1)', 'retry(1)', 'retry_all(1)', 'resync(1)', "purge('1 day')"]) await client.query(`SELECT slackchat_bridge.${call}`);
+  client.release(true);
+});
+
 test('a role that owns nothing runs the bridge with what setup --grant gives it', async () => {
   const scene = await createScene();
   const { db, env, hook, chat } = scene;
