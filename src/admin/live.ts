@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { errorMessage } from '../errors.js';
-import { viewEndpoint, type DeadLetter, type EndpointRow, type EndpointView, type Status } from '../status.js';
+import { viewEndpoint, type DeadLetter, type EndpointRow, type Status } from '../status.js';
 import { delay } from '../time.js';
 import { SPAN_MS, SPANS, type Activity } from './activity.js';
-import type { LiveStatus } from './events.js';
+import type { LiveEvents, LiveSpans, LiveStatus } from './events.js';
 import { SECURITY_HEADERS } from './guard.js';
 
 /** What of the database is shown. */
@@ -17,6 +17,8 @@ export interface LiveSources {
   rows(): Promise<Rows>;
   readonly activity: Pick<Activity, 'since' | 'spans'>;
 }
+
+type Common = readonly (readonly [keyof LiveEvents, string])[];
 
 interface Client {
   readonly response: ServerResponse;
@@ -63,7 +65,8 @@ export class Live {
     // What is known of the database was asked for when somebody looked last.
     if (this.#clients.size === 1) this.#rows = null;
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
-    this.#tell(client);
+    const now = Date.now();
+    this.#tell(client, this.#common(now), now);
     this.refresh();
     this.#ask().catch(() => response.destroy());
     return true;
@@ -115,41 +118,45 @@ export class Live {
   }
 
   #tick(): void {
-    for (const client of this.#clients) this.#tell(client);
+    const now = Date.now();
+    const common = this.#common(now);
+    for (const client of this.#clients) this.#tell(client, common, now);
   }
 
-  #tell(client: Client): void {
+  /** What all are told the same of. */
+  #common(now: number): Common {
+    const { endpoints: live, ...status } = this.#sources.status();
+    const rows = this.#rows;
+    const counted = (of: 'waiting' | 'dead'): number | null => rows?.endpoints.reduce((total, row) => total + row[of], 0) ?? null;
+    const shown: LiveStatus = {
+      ...status, at: now, databaseFault: this.#fault, inFlight: live.reduce((total, endpoint) => total + endpoint.inFlight, 0), waiting: counted('waiting'), dead: counted('dead'),
+    };
+    if (rows === null) return [['status', JSON.stringify(shown)]];
+    const byId = new Map(live.map((endpoint) => [endpoint.id, endpoint]));
+    const endpoints: LiveEvents['endpoints'] = rows.endpoints.map((row) => viewEndpoint(row, byId.get(row.id) ?? null));
+    return [['status', JSON.stringify(shown)], ['endpoints', JSON.stringify(endpoints)], ['dead', JSON.stringify(rows.dead)]];
+  }
+
+  #tell(client: Client, common: Common, now: number): void {
     if (client.response.writableLength > UNREAD_BYTES) {
       client.response.destroy();
       return;
     }
-    const now = Date.now();
-    const { endpoints: live, ...status } = this.#sources.status();
-    const counted = (of: 'waiting' | 'dead'): number | null => this.#rows?.endpoints.reduce((total, row) => total + row[of], 0) ?? null;
-    const shown: LiveStatus = {
-      ...status, at: now, databaseFault: this.#fault, inFlight: live.reduce((total, endpoint) => total + endpoint.inFlight, 0), waiting: counted('waiting'), dead: counted('dead'),
-    };
-    send(client, 'status', shown);
-    if (this.#rows !== null) {
-      const byId = new Map(live.map((endpoint) => [endpoint.id, endpoint]));
-      const endpoints: readonly EndpointView[] = this.#rows.endpoints.map((row) => viewEndpoint(row, byId.get(row.id) ?? null));
-      send(client, 'endpoints', endpoints);
-      send(client, 'dead', this.#rows.dead);
-    }
+    for (const [event, data] of common) send(client, event, data);
     const index = Math.floor(now / SPAN_MS);
     // The one before again: it may have gone on after it was told.
-    send(client, 'spans', { index, count: SPANS, ms: SPAN_MS, spans: this.#sources.activity.spans(client.spanIndex, now) });
+    const spans: LiveSpans = { index, count: SPANS, ms: SPAN_MS, spans: this.#sources.activity.spans(client.spanIndex, now) };
+    send(client, 'spans', JSON.stringify(spans));
     client.spanIndex = index - 1;
     const attempts = this.#sources.activity.since(client.attemptSeq);
     if (attempts.length === 0) return;
     client.attemptSeq = attempts.at(-1)?.seq ?? client.attemptSeq;
-    send(client, 'attempts', attempts);
+    send(client, 'attempts', JSON.stringify(attempts));
   }
 }
 
 /** JSON has no line breaks, so each event is one line of data. What was sent last is not sent again. */
-function send(client: Client, event: string, value: unknown): void {
-  const data = JSON.stringify(value);
+function send(client: Client, event: keyof LiveEvents, data: string): void {
   if (client.sent.get(event) === data) return;
   client.sent.set(event, data);
   client.response.write(`event: ${event}\ndata: ${data}\n\n`);

@@ -43,6 +43,9 @@ test('it loads, shows that the bridge streams, and shows a delivery with its pay
   await page.locator('#attempt-list li .content', { hasText: 'another' }).waitFor();
 
   await page.locator('.endpoint dd', { hasText: /ago|now/u }).first().waitFor();
+  // The chart has the span once it is over, and says what was at the pointer.
+  await page.locator('#rate-chart svg[aria-label^="Over 15 minutes"]').hover({ position: { x: 5, y: 20 } });
+  await page.locator('#rate-chart .when', { hasText: /^\d\d:\d\d:\d\d$/u }).waitFor();
   expect(await page.content()).not.toContain('test-token');
   expect([...origins]).toEqual([url]);
   expect(complaints).toEqual([]);
