@@ -217,7 +217,7 @@ test('after a crash the rest arrives, and after a stop nothing twice', async () 
   await db.query(`DELETE FROM "Chat Data".posts`);
   await waitConfirmed(db);
   expect(told(hook.notifications)).toEqual(['message_deleted after']);
-});
+}, 60_000);
 
 test('a chat of lines and rooms alone is told too, in no room not at all', async () => {
   const scene = await running(BARE, BARE_MAPPING);
