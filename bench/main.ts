@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { loadavg } from 'node:os';
 import { parseArgs, promisify } from 'node:util';
 import type { Bench } from './bench.js';
 import { ROOT } from './child.js';
@@ -33,6 +34,7 @@ if (values.help || unknown.length > 0) {
   process.exit(unknown.length > 0 ? 2 : 0);
 }
 
+const load = loadavg()[0] ?? 0;
 await promisify(execFile)('npm', ['run', '-s', 'build'], { cwd: ROOT });
 const stage = await Stage.open();
 const receiver = new Receiver();
@@ -41,7 +43,7 @@ try {
   const bench: Bench = {
     stage,
     receiver,
-    rounds: Number(values.rounds ?? (values.quick ? 1 : 5)),
+    rounds: Number(values.rounds ?? (values.quick ? 1 : 3)),
     onlyOurs: values['only-ours'],
     size: (whole, quick) => (values.quick ? quick : whole),
     profileOf: (contender) => (contender === 'ours' ? values.profile : undefined),
@@ -53,7 +55,7 @@ try {
       process.stdout.write(`${asText(section)}\n`);
     }
   }
-  if (positionals.length === 0) await writeReport(sections, stage.server.version, bench.rounds, process.argv.slice(2));
+  if (positionals.length === 0) await writeReport(sections, { postgres: stage.server.version, rounds: bench.rounds, args: process.argv.slice(2), load });
 } finally {
   await receiver.close();
   await stage.close();

@@ -41,14 +41,24 @@ export function asText(section: Section): string {
   return `\n${section.title}\n${aligned(cells(section))}${section.goals.length === 0 ? '' : `\n\n${aligned(goalCells(section.goals))}`}`;
 }
 
+/** How it was measured. */
+export interface Run {
+  readonly postgres: string;
+  readonly rounds: number;
+  readonly args: readonly string[];
+  /** the machine's load average before it began: processes that wanted to run */
+  readonly load: number;
+}
+
 /** Writes docs/benchmarks.md and docs/benchmarks.json. */
-export async function writeReport(sections: readonly Section[], postgres: string, rounds: number, args: readonly string[]): Promise<void> {
+export async function writeReport(sections: readonly Section[], { postgres, rounds, args, load }: Run): Promise<void> {
   const machine = {
     cpu: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GB`,
     system: `${osType()} ${release()} ${arch()}`,
     node: process.version,
     postgres,
+    load,
   };
   const command = `npm run bench${args.length === 0 ? '' : ` -- ${args.join(' ')}`}`;
   const date = new Date().toISOString().slice(0, 10);
@@ -57,7 +67,8 @@ export async function writeReport(sections: readonly Section[], postgres: string
     '# Benchmarks',
     `Written by \`${command}\` on ${date}; not by hand. The raw figures are in [benchmarks.json](benchmarks.json).`,
     `${machine.cpu}, ${machine.memory}, ${machine.system}; Node ${machine.node}, embedded PostgreSQL ${machine.postgres}. ` +
-      'The server, the receiver and what is measured are processes of their own on the same machine, so they share its cores: only the ratios mean something elsewhere.',
+      'The server, the receiver and what is measured are processes of their own on the same machine, so they share its cores: only the ratios mean something elsewhere. ' +
+      `Before it began, the machine's load average was ${number(load)}${load > 0.5 ? ': others were at work on it' : ''}.`,
     `Each figure is the median of ${rounds} rounds (the least – the most). Everyone takes turns within a round, and ratios are made round by round.`,
     '- **bare**: rows decoded by hand, a body that is there already, undici\'s `dispatch`, 32 connections. No net effect, no names, no signature, no order, nothing durable: the ceiling of this design.\n' +
       '- **ours**: the bridge as it is run, signing, with order and durability.\n' +
