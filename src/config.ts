@@ -95,7 +95,7 @@ const admin = {
     .default(4747)
     .describe('health, metrics, status; 0 picks a free one, empty turns it off. On loopback a request\'s `Host` must be `localhost` or a loopback address'),
   ADMIN_TOKEN: z.string().min(1, fail('a text that is not empty')).optional()
-    .describe('bearer token for all but `/healthz` and `/readyz`; required when `ADMIN_HOST` is not loopback'),
+    .describe('bearer token for all but `/healthz`, `/readyz` and the files of the status page, which asks for it; required when `ADMIN_HOST` is not loopback'),
 };
 
 const bridge = database.extend({

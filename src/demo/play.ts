@@ -15,7 +15,7 @@ export async function play(screen: Screen, { url, receiver, adminUrl, cast }: Pl
   screen.chapter('Yours to play with, until Ctrl-C');
   screen.line(`  psql "${url}"`);
   screen.line(`  receiver     ${receiver.url}`);
-  screen.line(`  bridge       ${adminUrl}/readyz, ${adminUrl}/metrics, ${adminUrl}/api/status`);
+  screen.line(`  bridge       ${adminUrl}/ (the status page; also /readyz, /metrics, /api/status)`);
   screen.line('  Try');
   screen.line(`    INSERT INTO slackchat_message (timestamp, text, channel_id, user_id) VALUES (now(), 'Hello from psql', '${general.id}', ${ana.id});`);
   screen.line('  A receiver of your own: slackchat-bridge listen, and');
