@@ -20,6 +20,7 @@ import { Metrics } from './metrics.js';
 import { Mirror } from './mirror.js';
 import { Observer } from './observer.js';
 import { anomalyEvents, endpointEvents, registryEvents, slotStatusEvent, stallEvents } from './reports.js';
+import { Resolver } from './resolver.js';
 import { savesOf } from './saves.js';
 import { inspect } from './setup/inspect.js';
 import { namesOf, type Names } from './setup/names.js';
@@ -92,6 +93,7 @@ export class Bridge {
   readonly #registry: Registry;
   readonly #mirror: Mirror | null;
   readonly #observer: Observer;
+  readonly #resolver: Resolver | null;
   readonly #follower: Follower;
   readonly #leadership: Leadership;
   readonly #stalls: Stalls;
@@ -126,8 +128,9 @@ export class Bridge {
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
     const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => this.#garbage.add(body));
     const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress);
-    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, repeatedBefore: () => this.#ledger.repeating.to }, parked, events, (bytes * 3) / 8);
+    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, next: () => this.#ledger.next } }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
+    this.#resolver = config.SHARD === null ? new Resolver(pool, this.#ledger, this.#dispatcher, log) : null;
     // What is no message's own is done by one of those that share the messages.
     const first = isFirst(config.SHARD);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
@@ -246,12 +249,14 @@ export class Bridge {
     try {
       admin = await openAdmin(this.#config, this.#log, this.#observer, statusPage(this.#pool, this.#observer, this.#activity, this.#log));
       this.#observer.start();
+      this.#resolver?.start();
       this.#stalls.start();
       await this.#options.prepare?.(this.#pool, () => (this.#observer.state = 'standby'), signal);
       this.#observer.state = 'starting';
       if (!signal.aborted) await this.#stream(AbortSignal.any([signal, this.#reached.signal]));
     } finally {
       this.#observer.stop();
+      this.#resolver?.stop();
       this.#stalls.stop();
       this.#registry.forget();
       this.#mirror?.halt();
@@ -382,7 +387,8 @@ export class Bridge {
         this.#ledger.settle(entry);
         return;
       case 'control': {
-        const { verify, retry } = output.request;
+        const { verify, retry, removed } = output.request;
+        if (typeof removed === 'string') this.#dispatcher.removed(removed, this.#ledger.next);
         if (typeof verify === 'string') this.#registry.verify(verify);
         if (typeof retry === 'string') this.#dispatcher.endpoint(retry)?.wake();
       }

@@ -71,7 +71,7 @@ export class Leadership implements FollowHooks {
   }
 
   async leading(identity: SystemIdentity, fresh: boolean): Promise<void> {
-    const { pool, source, term, inbox, observer, dispatcher } = this.#rooms;
+    const { pool, source, term, ledger, inbox, observer, dispatcher } = this.#rooms;
     if (!fresh) await term.check();
     source.forgetSnapshot();
     if (fresh) {
@@ -79,7 +79,10 @@ export class Leadership implements FollowHooks {
       await this.#beginAfresh(identity);
     }
     await this.#checkStream();
-    if (await resumeResync(pool, this.#names)) this.#log.warn('every channel is announced, because changes were missed');
+    if (await resumeResync(pool, this.#names)) {
+      this.#log.warn('every channel is announced, because changes were missed');
+      dispatcher.removed('*', ledger.next);
+    }
     observer.state = 'streaming';
     this.#log.info({ slot: this.#names.slot, systemId: identity.systemId, timeline: identity.timeline, fresh }, 'streaming');
     dispatcher.resume();

@@ -1,3 +1,4 @@
+import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
 import { SHARED_FROM } from './body.js';
@@ -167,6 +168,13 @@ export class Dispatcher {
   /** Another one may lead by now: no request is begun. What is under way has its outcome. */
   suspend(): void {
     this.#permit.withdraw();
+  }
+
+  /** Something that waited for the endpoint ('*': for any) is gone, and was not delivered. */
+  removed(webhookId: string, next: Lsn): void {
+    for (const { webhook, listening, completeness } of this.#endpoints.values()) {
+      if (listening && (webhookId === '*' || webhookId === webhook.id)) completeness.begin(next);
+    }
   }
 
   /** More may be sent than before, or parked deliveries have become due. */

@@ -1,10 +1,11 @@
-import type { Lsn } from '../lsn.js';
+import { formatLsn, type Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
 import type { Allowance } from './allowance.js';
 import type { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
 import { bodyHead, bodyOf } from './body.js';
 import { Backlog, type BacklogHost } from './backlog.js';
+import { Completeness } from './completeness.js';
 import { mergeInto } from './conflate.js';
 import { footprint, fresh, settle, type Delivery, type Note } from './delivery.js';
 import { Lanes } from './lanes.js';
@@ -38,8 +39,8 @@ export interface EndpointOptions {
   readonly userAgent: string;
   /** requests may be begun */
   readonly permit: { readonly holds: (now: number) => boolean };
-  /** the stream brings once more what was committed before; 0: it does not */
-  readonly repeatedBefore: () => Lsn;
+  /** it brings once more what was committed before `repeatedBefore`; what is from `next` on has not been begun */
+  readonly stream: { readonly repeatedBefore: () => Lsn; readonly next: () => Lsn };
 }
 
 /** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
@@ -55,6 +56,7 @@ export class Endpoint {
   readonly #breaker: Breaker;
   readonly #backlog: Backlog;
   readonly #lanes = new Lanes<Delivery>();
+  readonly completeness = new Completeness();
   /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
   readonly #direct = new Bag<Delivery>();
   #webhook: Webhook;
@@ -145,7 +147,7 @@ export class Endpoint {
 
   /** @param release called once it is delivered, parked, or wanted no more */
   accept(note: Note, lane: string, committedAt: number, release: () => void): void {
-    const repeated = this.#webhook.conflate && note.lsn < this.#options.repeatedBefore();
+    const repeated = this.#webhook.conflate && note.lsn < this.#options.stream.repeatedBefore();
     const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, null);
     if (this.#closed) {
       settle(delivery);
@@ -153,8 +155,8 @@ export class Endpoint {
       this.#park(delivery);
     } else {
       const merged = this.#webhook.conflate ? mergeInto(this.#lanes.waiting(lane), delivery) : null;
-      if (merged !== null) this.#lanes.cut(lane);
-      for (const each of merged ?? [delivery]) this.#lanes.push(lane, each);
+      if (merged === null) this.#lanes.push(lane, delivery);
+      else this.#lanes.replace(lane, merged);
       this.#run();
     }
   }
@@ -254,6 +256,7 @@ export class Endpoint {
   }
 
   #equip(before: Webhook | null): void {
+    this.completeness.changed(before, this.#webhook, this.listening, this.#options.stream.next());
     const { endpoint, maxInFlight, secret, token } = this.#webhook;
     if (before === null || before.token !== token) this.#head = bodyHead(token ?? this.#options.token);
     if (before === null || before.secret !== secret) this.#signer = secret === null ? null : new Signer(secret);
@@ -302,10 +305,10 @@ export class Endpoint {
       queueMicrotask(() => finished({ outcome: { kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null } }));
       return;
     }
-    const { notificationId } = delivery.note;
+    const { notificationId, lsn } = delivery.note;
     const body = bodyOf(delivery.note, this.#head);
     const timestamp = Math.floor(Date.now() / 1000);
-    const headers = ['content-type', 'application/json', 'user-agent', this.#options.userAgent, 'webhook-id', notificationId, 'webhook-timestamp', String(timestamp)];
+    const headers = ['content-type', 'application/json', 'user-agent', this.#options.userAgent, 'webhook-id', notificationId, 'webhook-timestamp', String(timestamp), 'slackchat-commit-lsn', formatLsn(lsn), ...this.completeness.headers];
     if (this.#signer !== null) headers.push('webhook-signature', this.#signer.sign(notificationId, timestamp, ...body.parts));
     this.#client.send({ headers, body }, finished);
   }
@@ -326,6 +329,7 @@ export class Endpoint {
     if (outcome.kind === 'delivered') this.#delivered(delivery);
     else if (outcome.kind === 'failed') this.#failed(delivery, outcome, now);
     else {
+      this.completeness.end();
       this.#drop(delivery);
       this.#events.gone(this.#webhook, outcome.reason);
     }

@@ -91,6 +91,12 @@ export class Lanes<T> {
     return items;
   }
 
+  /** What waits in one lane is these. */
+  replace(name: string, items: readonly T[]): void {
+    this.cut(name);
+    for (const item of items) this.push(name, item);
+  }
+
   /** Takes out everything that waits, lane by lane. */
   cutAll(): readonly T[] {
     return [...this.#lanes.keys()].flatMap((name) => this.cut(name));

@@ -2,6 +2,7 @@
 export { PayloadError, SignatureError, StatusError, UnknownTypeError } from './errors.js';
 export { handler, type FastifyLikeReply, type FastifyLikeRequest, type Handler } from './handler.js';
 export type { RequestHeaders } from './headers.js';
+export { compareLsn } from './lsn.js';
 export { parse } from './parse.js';
 export type * from './payloads.js';
 export type { Context, HandlerOptions, Result } from './receive.js';

@@ -14,6 +14,10 @@ export interface Context {
   readonly headers: RequestHeaders;
   /** when it had arrived in full, milliseconds since 1970: what was read from the chat since then is new enough */
   readonly receivedAt: number;
+  /** position in the WAL of the commit that caused it, '0/16B3748'; null: it was sent without one */
+  readonly commitLsn: string | null;
+  /** This endpoint has received all that it was to be told of commits from `since` on and before `lsn`. null: nothing is known. */
+  readonly resolved: { readonly since: string; readonly lsn: string } | null;
 }
 
 /** What came of one request. */
@@ -123,7 +127,7 @@ export function receiving(options: HandlerOptions): (request: IncomingRequest) =
       payload = check(request);
       if (payload.type === 'url_verification') return finish(challengeAnswer(payload.challenge), { reason: '', repeat: false, payload, id });
       const notification = payload;
-      const repeat = await turns.take(turnOf(notification, ordering), () => work(notification, { id, headers: request.headers, receivedAt }));
+      const repeat = await turns.take(turnOf(notification, ordering), () => work(notification, { id, headers: request.headers, receivedAt, ...positions(request.headers) }));
       return finish({ status: 200, headers: {}, body: '' }, { reason: '', repeat, payload, id });
     } catch (error) {
       const answer = refusal(error);
@@ -184,6 +188,11 @@ async function workOf(options: HandlerOptions, payload: Notification, context: C
 
 function isAboutMessage(payload: MessageNotification | ChannelNotification): payload is MessageNotification {
   return payload.message !== undefined && payload.message !== null;
+}
+
+function positions(headers: RequestHeaders): Pick<Context, 'commitLsn' | 'resolved'> {
+  const [since, lsn] = [headerOf(headers, 'slackchat-resolved-since'), headerOf(headers, 'slackchat-resolved-lsn')];
+  return { commitLsn: headerOf(headers, 'slackchat-commit-lsn') ?? null, resolved: since === undefined || lsn === undefined ? null : { since, lsn } };
 }
 
 function warn(error: unknown): void {

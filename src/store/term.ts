@@ -45,7 +45,7 @@ export class Term {
     return inTransaction(this.#pool, async (client) => {
       requireRow(await client.query({
         name: 'hold_term',
-        text: `SELECT set_config('idle_in_transaction_session_timeout', '5s', true) FROM slackchat_bridge.meta WHERE key = $1 AND value = $2 FOR SHARE`,
+        text: `SELECT set_config('idle_in_transaction_session_timeout', '5s', true), set_config('slackchat_bridge.own_delete', 'on', true) FROM slackchat_bridge.meta WHERE key = $1 AND value = $2 FOR SHARE`,
         values: [this.key, value],
       }));
       return work(client);

@@ -17,6 +17,7 @@ export class Ledger {
   #entries: Entry[] = [];
   #head = 0;
   #confirmed: Lsn = 0n;
+  #newest: Lsn = 0n;
   #repeated: { readonly from: Lsn; readonly to: Lsn; readonly done: () => void } | null = null;
 
   /** The LSN to confirm; 0 while nothing is known. */
@@ -33,7 +34,13 @@ export class Ledger {
   begin(lsn: Lsn, final: boolean): Entry {
     const entry: Entry = { lsn: final ? lsn : 0n, pending: 0, closed: false };
     this.#entries.push(entry);
+    if (lsn >= this.#newest) this.#newest = lsn + 1n;
     return entry;
+  }
+
+  /** What is committed from here on has not been begun. */
+  get next(): Lsn {
+    return this.#newest > this.#confirmed ? this.#newest : this.#confirmed;
   }
 
   /** Nothing more is added to the entry. */
@@ -50,6 +57,7 @@ export class Ledger {
   /** The stream begins at `from`, and brings once more what another process had before `to`. @param done called when all that is settled */
   repeat(from: Lsn, to: Lsn, done: () => void): void {
     this.#repeated = { from, to, done };
+    if (from > this.#newest) this.#newest = from;
     this.#endRepeat();
   }
 
@@ -71,6 +79,7 @@ export class Ledger {
     this.#entries = [];
     this.#head = 0;
     this.#confirmed = 0n;
+    this.#newest = 0n;
     this.#repeated = null;
   }
 
