@@ -112,7 +112,11 @@ export class Chronicler {
     draft.rowWritten = true;
     const known = this.#messages.get(id);
     if (op === 'DELETE') {
-      if (known !== undefined) known.history.goneAt = index;
+      if (known !== undefined) {
+        known.history.goneAt = index;
+        // Those that a foreign key deletes come after their message.
+        for (const token of known.children.values()) flip(known.history, token, index);
+      }
       this.#messages.delete(id);
       return;
     }

@@ -59,8 +59,9 @@ async function existing({ client, random, world }: Doing): Promise<number | null
   return rows[0]?.id ?? null;
 }
 
+/** Attachments go by themselves: their table has a foreign key that cascades, which deletes them after their message. */
 async function remove(client: Client, where: string, values: readonly unknown[]): Promise<void> {
-  for (const table of CHILDREN) await client.query(`DELETE FROM ${table} WHERE message_id IN (SELECT id FROM slackchat_message WHERE ${where})`, [...values]);
+  for (const table of CHILDREN.filter((one) => one !== 'slackchat_attachment')) await client.query(`DELETE FROM ${table} WHERE message_id IN (SELECT id FROM slackchat_message WHERE ${where})`, [...values]);
   await client.query(`DELETE FROM slackchat_message WHERE ${where}`, [...values]);
 }
 

@@ -8,6 +8,8 @@ export interface EndpointFacts {
   readonly ordering: 'message' | 'channel';
   readonly chatTypes: readonly string[] | null;
   readonly updateTypes: readonly string[] | null;
+  /** what waits about a message collapses into its net effect */
+  readonly conflate: boolean;
   /** what was done to it that can make it miss something: until when everything had been settled */
   readonly outages: readonly Outage[];
   readonly requests: readonly Request[];
@@ -38,9 +40,50 @@ export function judge(history: History, endpoint: EndpointFacts, lostSlots: read
   const dues = history.events.filter((event) => addressed(event, endpoint)).map((event) => toDue(event, endpoint, gaps, history));
   const merged = [...new Map(dues.map((due) => [due.key, due])).values()];
   const events = new Map(history.events.map((event) => [event.key, event]));
-  const receipts = endpoint.requests.filter((request) => !announcesLaterChannel(request, history, events)).map((request) => toReceipt(request, history, events));
+  const effects = endpoint.conflate ? byPlace(history.events) : null;
+  const receipts = endpoint.requests.filter((request) => !announcesLaterChannel(request, history, events)).map((request) => toReceipt(request, history, events, effects));
   const found = violations({ dues: merged, receipts, committed: committedFor(history, merged) });
-  return [...found, ...deletions(endpoint, history, events)];
+  const net = effects === null ? [] : netEffects(history, merged, receipts);
+  return [...found.filter(({ rule, key }) => effects === null || rule !== 'missing' || key?.includes(' message ') !== true), ...net, ...deletions(endpoint, history, events)];
+}
+
+/** By commit, message and channel: what several collapsed into has the id of the last of them, and the kind of all. */
+function byPlace(events: readonly Event[]): ReadonlyMap<string, Event> {
+  return new Map(events.flatMap((event) => (event.messageId === null ? [] : [[placeKey(event.commit, event.messageId, event.channelId), event]])));
+}
+
+function placeKey(commit: number, messageId: string, channelId: string): string {
+  return `${commit} ${messageId} ${channelId}`;
+}
+
+/** Of a message that is there something was taken, and that it is there last; of one that is not, that it went, if anything was. */
+function netEffects(history: History, dues: readonly Due[], receipts: readonly Receipt[]): readonly Violation[] {
+  const last = new Map<string, Due>();
+  for (const due of dues) {
+    const id = messageOf(due.key);
+    const before = last.get(id ?? '');
+    // One that moved is deleted and created by the same commit.
+    if (id !== null && (before === undefined || before.commit < due.commit || !due.key.includes(' message_deleted '))) last.set(id, due);
+  }
+  const laneOf = new Map(dues.map(({ key, lane }) => [key, lane]));
+  const taken = new Map<string, Receipt[]>();
+  for (const receipt of receipts.toSorted((a, b) => a.at - b.at)) {
+    const id = messageOf(receipt.key ?? '');
+    if (id !== null && receipt.answeredAt !== null) taken.set(id, [...(taken.get(id) ?? []), receipt]);
+  }
+  return [...last].flatMap(([id, due]): readonly Violation[] => {
+    // Between the lanes of two channels there is no order.
+    const all = (taken.get(id) ?? []).filter(({ key }) => laneOf.get(key ?? '') === due.lane);
+    const is = history.messages.get(id)?.goneAt === null;
+    if (!due.required || due.split || is === due.key.includes(' message_deleted ')) return [];
+    const shown = all.at(-1);
+    if (is ? shown?.subject === id : shown === undefined || shown.subject === null) return [];
+    return [{ rule: 'missing', key: due.key, lane: due.lane, detail: is ? 'that it is there was not the last that was taken' : 'that it went was not the last that was taken' }];
+  });
+}
+
+function messageOf(key: string): string | null {
+  return /message (?<id>\S+)/u.exec(key)?.groups?.['id'] ?? null;
 }
 
 /** When it was not active, and how far back that reaches. */
@@ -92,14 +135,16 @@ function addressed(event: Event, { webhookId, chatTypes, updateTypes }: Endpoint
   return updateTypes === null || event.messageId === null || updateTypes.includes(event.kind);
 }
 
-function toDue(event: Event, { ordering, chatTypes }: EndpointFacts, gaps: readonly Gap[], history: History): Due {
+function toDue(event: Event, { ordering, chatTypes, conflate }: EndpointFacts, gaps: readonly Gap[], history: History): Due {
   const { key, commit, split } = event;
   const exempt = gaps.some(([from, to]) => commit > from && commit <= to);
   // Once its channel is gone its chat type may not be known any more: then everybody is told.
   const wanted = chatTypes === null || (event.chatType !== null && chatTypes.includes(event.chatType) && !event.elsewhere);
   const lane = event.elsewhere && ordering === 'channel' ? `elsewhere:${key}` : ordering === 'channel' || event.messageId === null ? `channel:${event.channelId}` : `message:${event.messageId}`;
   const gone = (history.messages.get(event.messageId ?? '')?.goneAt ?? null) !== null;
-  return { key, commit, lane, exempt, split, gone, required: wanted && !exempt && !event.dispensable, ordered: !event.dispensable && (!event.held || ordering === 'message') };
+  // Created and deleted while it waited came to nothing; after a crash nobody knows whether it was told, and the deletion is.
+  const cancelled = conflate && event.kind === 'message_deleted';
+  return { key, commit, lane, exempt, split, gone, required: wanted && !exempt && !event.dispensable, ordered: !event.dispensable && !cancelled && (!event.held || ordering === 'message') };
 }
 
 /** "Every channel" is what there is when it is told: one that was made meanwhile is among them. */
@@ -111,16 +156,17 @@ function announcesLaterChannel(request: Request, history: History, events: Reado
 /** Instances that share the messages name kind, part and message in place of the place in the transaction. */
 const ID = /^\d+-(?<lsn>[0-9A-F]{16})-(?:(?<kind>created|changed|deleted)-)?(?<place>\d+)(?:-.+)?$/u;
 
-function toReceipt(request: Request, history: History, events: ReadonlyMap<string, Event>): Receipt {
+function toReceipt(request: Request, history: History, events: ReadonlyMap<string, Event>, effects: ReadonlyMap<string, Event> | null): Receipt {
   const { id, at, answeredAt, body } = request;
   const { kind, place: number = '0' } = ID.exec(id)?.groups ?? {};
   // A message that moves goes before it comes.
   const place = kind === undefined ? Number(number) : Number(number) * 2 + (kind === 'deleted' ? 0 : 1);
-  const event = events.get(keyOf(request, history) ?? '');
+  const key = keyOf(request, history) ?? '';
+  const event = events.get(key) ?? effects?.get(placeKey(Number.parseInt(key, 10), messageOf(key) ?? '', body?.channel ?? ''));
   const none = { id, place, at, answeredAt, subject: null, shown: new Map<string, readonly number[]>() };
   if (event === undefined || body === null) return { ...none, key: null };
   const message = history.messages.get(event.messageId ?? '');
-  if (message === undefined || body.message === undefined || event.kind === 'message_deleted') return { ...none, key: event.key };
+  if (message === undefined || body.message === undefined || body.update_type === 'message_deleted') return { ...none, key: event.key };
   return { ...none, key: event.key, subject: message.id, shown: shownBy(body.message, message) };
 }
 
@@ -168,9 +214,9 @@ function committedFor(history: History, dues: readonly Due[]): Committed {
   const begun = new Map<string, readonly number[]>();
   const lastDue = new Map<string, Due>();
   for (const due of dues) {
-    const id = /message (?<id>\S+)/u.exec(due.key)?.groups?.['id'];
+    const id = messageOf(due.key);
     const before = lastDue.get(id ?? '');
-    if (id !== undefined && (before === undefined || before.commit <= due.commit)) lastDue.set(id, due);
+    if (id !== null && (before === undefined || before.commit <= due.commit)) lastDue.set(id, due);
   }
   const ownerOf = new Map<string, string>();
   for (const message of history.messages.values()) {

@@ -103,7 +103,7 @@ function tally(rules: readonly string[]): readonly string[] {
 function judgeEndpoint(stage: Stage, { name, webhookId, columns, outages, receiver }: Endpoint, history: History): readonly Violation[] {
   const list = (column: string): readonly string[] | null => (Array.isArray(columns[column]) ? columns[column].map(String) : null);
   const ordering = columns['ordering'] === 'channel' ? 'channel' : 'message';
-  return judge(history, { name, webhookId, ordering, chatTypes: list('chat_types'), updateTypes: list('update_types'), outages, requests: receiver.requests }, stage.lostSlots);
+  return judge(history, { name, webhookId, ordering, chatTypes: list('chat_types'), updateTypes: list('update_types'), conflate: columns['conflate'] === true, outages, requests: receiver.requests }, stage.lostSlots);
 }
 
 /** What the journal says was committed must be what is in the database, or nothing that is said of it here counts. */

@@ -27,6 +27,7 @@ const ENDPOINTS = {
   ordered: { through: true, columns: { ordering: 'channel', max_in_flight: 8 } },
   mover: { through: true, columns: {} },
   picky: { through: true, columns: { chat_types: ['default'], max_in_flight: 2, secret: 'whsec_dG9ydHVyZSB0b3J0dXJlIHRvcnR1cmU=' } },
+  lazy: { through: true, columns: { conflate: true, max_in_flight: 4 } },
   late: { through: true, columns: { update_types: ['message_created', 'message_deleted'] } },
 } as const;
 export type EndpointName = keyof typeof ENDPOINTS;
@@ -78,7 +79,7 @@ export class Stage {
     const server = await startPostgres({ signal, settings: { wal_sender_timeout: '5s', deadlock_timeout: '200ms', max_slot_wal_keep_size: '-1' } });
     const network = await Network.to(server.port);
     const endpoints: Endpoint[] = [];
-    for (const name of ['healthy', 'steady', 'ordered', 'mover', 'picky', 'late'] as const) {
+    for (const name of ['healthy', 'steady', 'ordered', 'mover', 'picky', 'lazy', 'late'] as const) {
       const { through, columns } = ENDPOINTS[name];
       const receiver = await Receiver.listen(name, random.fork(`receiver ${name}`));
       endpoints.push({ name, receiver, columns, network: through ? await Network.to(receiver.port) : null, outages: [], webhookId: '', moves: 0 });
@@ -161,6 +162,7 @@ export class Stage {
 
   async #prepare(random: Random): Promise<void> {
     await this.pool.query(await readFile(join(import.meta.dirname, '../sql/slackchat.sql'), 'utf8'));
+    await this.pool.query('ALTER TABLE slackchat_attachment ADD FOREIGN KEY (message_id) REFERENCES slackchat_message ON DELETE CASCADE');
     await this.pool.query('CREATE SCHEMA torture; CREATE TABLE torture.ledger (id bigint PRIMARY KEY, deed text NOT NULL)');
     const client = new Client({ connectionString: this.server.url(), ssl: false });
     await client.connect();

@@ -101,7 +101,7 @@ test('from one to two to three to one while everything changes: nothing is missi
   const history = await chronicled.finish();
   expect(history.ledger.size).toBeGreaterThan(100);
   for (const [index, { name, requests }] of receivers.entries()) {
-    const facts = { name, webhookId: webhookIds[index] ?? '', ordering: 'message', chatTypes: null, updateTypes: null, outages: [], requests } as const;
+    const facts = { name, webhookId: webhookIds[index] ?? '', ordering: 'message', chatTypes: null, updateTypes: null, conflate: false, outages: [], requests } as const;
     expect(judge(history, facts, []).map(({ rule, key, detail }) => `${name}: ${rule}, ${key ?? ''}: ${detail}`)).toEqual([]);
   }
 });

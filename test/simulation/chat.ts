@@ -22,7 +22,7 @@ interface Child {
 }
 
 export const CHANNELS = ['c1', 'c2', 'c3'] as const;
-export const WEBHOOKS = ['1', '2', '3'] as const;
+export const WEBHOOKS = ['1', '2', '3', '4', '5'] as const;
 /** As tables are called without their prefix; a kwarg's is not called what it is. */
 const TABLE: Partial<Record<Entity, string>> = { kwarg: 'keywordargument', chatType: 'chattype', webhook: 'webhooks' };
 const TOKEN = { reaction: 'reaction', attachment: 'title', kwarg: 'value' } as const;

@@ -22,7 +22,7 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 140, arbitrary: fc.record({ kind: fc.constant('commit' as const), deeds: fc.array(deed, { minLength: 1, maxLength: 3 }) }) },
   { weight: 60, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(1, 5, 20, 80, 300, 1_000, 3_000) }) },
-  { weight: 30, arbitrary: fc.record({ kind: fc.constant('receiver' as const), endpoint: fc.nat({ max: 2 }), manner: fc.constantFrom(...MANNERS) }) },
+  { weight: 30, arbitrary: fc.record({ kind: fc.constant('receiver' as const), endpoint: fc.nat({ max: 4 }), manner: fc.constantFrom(...MANNERS) }) },
   { weight: 10, arbitrary: fc.record({ kind: fc.constant('database' as const), manner: fc.constantFrom(...DATABASE_MANNERS) }) },
   { weight: 20, arbitrary: fc.record({ kind: fc.constantFrom('kill' as const, 'kill' as const, 'stop' as const, 'cut' as const), ms: fc.constantFrom(1, 20, 300, 1_500) }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('hang' as const), ms: fc.constantFrom(1_500, 3_000, 6_000) }) },

@@ -78,7 +78,8 @@ export class Instance {
   }
 
   async #lead(attempt: number): Promise<void> {
-    if (this.#attempts !== attempt) return;
+    // Another one streams: it stands by.
+    if (this.#attempts !== attempt || (this.#world.holder !== null && this.#world.holder !== this)) return;
     const fresh = !this.#led || this.#term !== this.#world.term;
     const { confirmed, end } = this.#world.occupy(this);
     if (fresh) {

@@ -26,9 +26,11 @@ export type DatabaseManner = (typeof DATABASE_MANNERS)[number];
 const QUIET_MS = 120_000;
 
 const ENDPOINTS = {
-  'http://message/': { ordering: 'message', maxInFlight: 4 },
-  'http://channel/': { ordering: 'channel', maxInFlight: 2 },
-  'http://one/': { ordering: 'message', maxInFlight: 1 },
+  'http://message/': { ordering: 'message', conflate: false, maxInFlight: 4 },
+  'http://channel/': { ordering: 'channel', conflate: false, maxInFlight: 2 },
+  'http://one/': { ordering: 'message', conflate: false, maxInFlight: 1 },
+  'http://net/': { ordering: 'message', conflate: true, maxInFlight: 2 },
+  'http://net-channel/': { ordering: 'channel', conflate: true, maxInFlight: 2 },
 } as const;
 
 /** Chat, WAL, slot, rows and receivers: everything around the bridge's processes. */
@@ -52,9 +54,9 @@ export class World {
   private constructor(clock: VirtualClock) {
     this.#clock = clock;
     this.#confirmed = this.chat.end;
-    this.webhooks = Object.entries(ENDPOINTS).map(([endpoint, { ordering, maxInFlight }], index) => ({
+    this.webhooks = Object.entries(ENDPOINTS).map(([endpoint, { ordering, conflate, maxInFlight }], index) => ({
       id: WEBHOOKS[index] ?? '', endpoint, token: null, secret: null, chatTypes: null, updateTypes: null,
-      ordering, conflate: false, maxInFlight, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
+      ordering, conflate, maxInFlight, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
     }));
     this.#receivers = new Map(this.webhooks.map(({ endpoint, maxInFlight }) => [endpoint, new SimulatedReceiver(endpoint, maxInFlight, () => (this.#count += 1))]));
   }
@@ -120,9 +122,9 @@ export class World {
     const chronicler = new Chronicler(Number.POSITIVE_INFINITY);
     chronicler.add(this.chat.commits);
     const history = chronicler.finish();
-    const found = this.webhooks.flatMap(({ id, endpoint, ordering }) => {
+    const found = this.webhooks.flatMap(({ id, endpoint, ordering, conflate }) => {
       const { requests = [] } = this.#receivers.get(endpoint) ?? {};
-      return judge(history, { name: endpoint, webhookId: id, ordering, chatTypes: null, updateTypes: null, outages: [], requests }, []).map(({ rule, key, detail }) => `${rule} at ${endpoint}: ${String(key)}; ${detail}`);
+      return judge(history, { name: endpoint, webhookId: id, ordering, chatTypes: null, updateTypes: null, conflate, outages: [], requests }, []).map(({ rule, key, detail }) => `${rule} at ${endpoint}: ${String(key)}; ${detail}`);
     });
     return [...this.#faults, ...[...this.#receivers.values()].flatMap(({ faults }) => faults), ...left, ...found];
   }
