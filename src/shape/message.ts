@@ -1,7 +1,7 @@
 import { ATTACHMENT_KEYS } from '../mapping.js';
 import { isoTimestamp } from '../time.js';
 import type { Row } from '../types.js';
-import type { Children } from './coalesce.js';
+import { NO_CHILDREN, type Children } from './coalesce.js';
 
 /** Names that rows refer to by id. */
 export interface Names {
@@ -27,6 +27,8 @@ export function serializeMessage(row: Row, children: Children, names: Names, ren
   let text = `{"timestamp":${JSON.stringify(isoTimestamp(row['timestamp'] ?? ''))}`;
   if (user !== null && user !== '') text += `,"user":${JSON.stringify(user)}`;
   if (rendered.content !== '') text += `,"content":${JSON.stringify(rendered.content)}`;
+  // Nearly every new message is this already.
+  if (children === NO_CHILDREN && rendered.attachment === null && rendered.args.length === 0 && rendered.kwargs.size === 0) return `${text}}`;
 
   const reactions: unknown[] = [];
   const args: string[] = [];
