@@ -95,7 +95,7 @@ test('an endpoint that is down, one that is disabled and one that is not verifie
   const card = (id: string) => page.locator(`.endpoint[data-id="${id}"]`);
   await card(downId).locator('.badge.failing').waitFor();
   await card(downId).locator('.why', { hasText: 'ECONNREFUSED' }).waitFor();
-  expect(await card(downId).locator('.figures').textContent()).toMatch(/Waiting6.*Failing since(now|\d+(\.\d+)? s ago).*Next attemptin \d+/u);
+  await card(downId).locator('.figures', { hasText: /Waiting6.*Failing since(now|\d+(\.\d+)? s ago).*Next attemptin \d+/u }).waitFor();
   await card(goneId).locator('.badge.disabled').waitFor();
   await card(goneId).locator('.why', { hasText: '410' }).waitFor();
   await card(silentId).locator('.why', { hasText: /challenge/u }).waitFor();
@@ -153,6 +153,8 @@ test('when the bridge ends it says so, and goes on with the next one', async () 
   await page.locator('#attempt-list .content', { hasText: 'of the first' }).waitFor();
   await first.stop();
   await page.locator('#connection.lost').waitFor();
+  // What is not known any more is not claimed.
+  expect(await page.locator('#state').textContent()).toBe('unknown');
   await scene.start({ ADMIN_PORT: new URL(url).port });
   await page.locator('#connection.live').waitFor();
   await insertMessage(scene.db.pool, { channelId: scene.chat.channelId, userId: scene.chat.userIds[0], text: 'of the second' });

@@ -53,10 +53,11 @@ export class Chart {
   show(drawing: Drawing): void {
     this.#drawing = drawing;
     const most = ceiling(drawing.plots.map(({ line }) => line), drawing.least);
-    const paths = drawing.plots.flatMap(({ line, tone, filled }) => [
-      ...(filled ? [{ tone: `area ${tone}`, path: areaPath(line, WIDTH, HEIGHT, most) }] : []),
-      { tone: `line ${tone}`, path: linePath(line, WIDTH, HEIGHT, most) },
-    ]);
+    // The first is drawn last, over the others where they are the same.
+    const paths = [
+      ...drawing.plots.filter(({ filled }) => filled).map(({ line, tone }) => ({ tone: `area ${tone}`, path: areaPath(line, WIDTH, HEIGHT, most) })),
+      ...drawing.plots.toReversed().map(({ line, tone }) => ({ tone: `line ${tone}`, path: linePath(line, WIDTH, HEIGHT, most) })),
+    ];
     for (const [place, { tone, path }] of paths.entries()) {
       const drawn = this.#path(place);
       drawn.setAttribute('class', tone);

@@ -5,11 +5,7 @@ import { slotFault, stateWords } from './words.js';
 
 /** Is it streaming, how far behind is it, what is held. */
 export function showHeadline(status: LiveStatus): void {
-  const { text, tone } = stateWords(status);
-  const state = byId('state');
-  state.className = `badge big ${tone}`;
-  setText(state, text);
-  document.title = `${text} · slackchat-bridge`;
+  showState(stateWords(status));
   setText(byId('slot'), `slot ${status.slot}`);
   setText(byId('since'), `up for ${duration(status.at - Date.parse(status.since))}`);
   setText(byId('version'), `version ${status.version}`);
@@ -26,8 +22,20 @@ export function showHeadline(status: LiveStatus): void {
   setText(byId('dead-count'), whole(status.dead));
   byId('dead-count').classList.toggle('bad', (status.dead ?? 0) > 0);
   setText(byId('in-flight'), whole(status.inFlight));
-  setText(byId('in-flight-more'), `${whole(status.unsettledTransactions)} transactions open`);
+  setText(byId('in-flight-more'), `${whole(status.unsettledTransactions)} ${status.unsettledTransactions === 1 ? 'transaction' : 'transactions'} open`);
   setText(byId('buffered'), bytes(status.bufferedBytes));
+}
+
+/** What is shown beside it is what was known last. */
+export function showNoConnection(): void {
+  showState({ text: 'unknown', tone: 'disabled' });
+}
+
+function showState({ text, tone }: ReturnType<typeof stateWords>): void {
+  const state = byId('state');
+  state.className = `badge big ${tone}`;
+  setText(state, text);
+  document.title = `${text} · slackchat-bridge`;
 }
 
 function notice(id: string, text: string | null): void {

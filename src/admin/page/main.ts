@@ -6,13 +6,15 @@ import { attemptLine, deadLine, keyOf } from './deliveries.js';
 import { byId, List, setText } from './dom.js';
 import { endpointCard, type Ask } from './endpoints.js';
 import { milliseconds, rate, whole } from './format.js';
-import { showHeadline } from './headline.js';
+import { showHeadline, showNoConnection } from './headline.js';
 import { Series } from './series.js';
 
 /** As many as the bridge keeps. */
 const ATTEMPTS = 100;
 /** So many of each list are shown at first. */
 const FIRST = { attempts: 20, dead: 10 };
+/** So long it is said what came of a click. */
+const SAID_MS = 8_000;
 /** A tab that nobody sees for so long lets go of the connection. */
 const HIDDEN_MS = 30_000;
 
@@ -28,7 +30,6 @@ const all = { attempts: false, dead: false };
 /** By the bridge's clock. */
 const now = (): number => Date.now() + clockAhead;
 const nameEndpoint = (id: string): string => endpoints.find((endpoint) => endpoint.id === id)?.endpoint.replace(/^https?:\/\//u, '') ?? `endpoint #${id}`;
-const say = (text: string): void => setText(byId('said'), text);
 
 const ACTIONS: Readonly<Record<Parameters<Ask>[0], string>> = {
   verify: 'a challenge',
@@ -44,6 +45,13 @@ const ask: Ask = (kind, endpoint) => {
   }
   act(kind, endpoint.id, `${ACTIONS[kind]} for endpoint #${endpoint.id}`);
 };
+
+let saying: number | undefined;
+function say(text: string): void {
+  clearTimeout(saying);
+  setText(byId('said'), text);
+  saying = setTimeout(() => setText(byId('said'), ''), SAID_MS);
+}
 
 function act(kind: string, id: string, what: string): void {
   say(`Asking for ${what} …`);
@@ -150,6 +158,7 @@ const connection = new Connection({
     setText(byId('connection'), 'live');
   },
   lost(reason) {
+    showNoConnection();
     byId('connection').className = 'lost';
     setText(byId('connection'), `connection lost, trying again: ${reason}`);
   },
