@@ -1,70 +1,78 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bench } from '../bench.js';
-import type { Child } from '../child.js';
 import { Table, type Section } from '../measure.js';
 import { startContender, unlessEnded } from '../run.js';
 import type { BenchDatabase } from '../stage.js';
 
 const COUNTS = [1, 2, 4];
+/** Before it is measured, so that every one is as warm. */
+const WARM = 10_000;
 /** USER_HZ, which is 100 wherever Linux runs. */
 const TICKS_PER_SECOND = 100;
 
-/** (k) Instances that share the messages: what they do together, and what each costs itself and the server. */
+/**
+ * (k) Instances that share the messages: what one of them keeps up with, and what its slot costs the server. One of them
+ * runs at a time, because on a machine with few cores all at once would only show that.
+ */
 export async function shards(bench: Bench): Promise<readonly Section[]> {
   const table = new Table();
-  const count = bench.size(200_000, 40_000);
+  const each = bench.size(50_000, 20_000);
   for (let round = 0; round < bench.rounds; round += 1) {
     for (const shardCount of COUNTS) {
       await bench.stage.withDatabase(async (database) => {
         const endpoint = bench.receiver.url('/count');
-        const slot = `${database.name}_shared`;
-        const slots = await database.share(slot, shardCount);
+        const shared = `${database.name}_shared`;
+        const [slot = ''] = await database.share(shared, shardCount);
         await database.register([{ url: endpoint, maxInFlight: 64 * shardCount }]);
-        const children = slots.map((_name, index) => startContender({ contender: 'ours', database, slot, endpoint, env: shardCount === 1 ? {} : { SHARD: `${index + 1}/${shardCount}` } }));
-        const walsenders = await streaming(database, slots);
-        const before = await Promise.all(children.map(async (child) => child.usage()));
-        const served = await Promise.all(walsenders.map(cpuMs));
-        // All of them begin at once, on all of it.
-        for (const child of children) child.signal('SIGSTOP');
-        await database.messages(count, 1);
-        const { done } = await bench.receiver.expect(count);
-        for (const child of children) child.signal('SIGCONT');
-        const { ms } = await unlessOneEnded(children, done);
-        const after = await Promise.all(children.map(async (child) => child.usage()));
-        const serving = (await Promise.all(walsenders.map(cpuMs))).map((now, index) => now - (served[index] ?? 0));
-        const own = after.reduce((sum, usage, index) => sum + usage.cpuMs - (before[index]?.cpuMs ?? 0), 0);
-        table.add(shardCount === 1 ? 'one instance' : `${shardCount} shards`, {
-          'events/s': (count / ms) * 1000,
-          'instances, CPU µs/event': (own / count) * 1000,
-          'each walsender, CPU µs/event': (serving.reduce((sum, one) => sum + one, 0) / shardCount / count) * 1000,
-          'all walsenders, CPU µs/event': (serving.reduce((sum, one) => sum + one, 0) / count) * 1000,
-          'each, peak RSS MB': Math.max(...after.map(({ peakMb }) => peakMb)),
+        const child = startContender({ contender: 'ours', database, slot: shared, endpoint, env: shardCount === 1 ? {} : { SHARD: `1/${shardCount}` } });
+        const walsender = await streaming(database, slot);
+        const count = each * shardCount;
+        /** Commits so many, of which the instance delivers its share; it begins when all of them are there. */
+        const work = async (messages: number): Promise<{ readonly own: number; readonly ms: number }> => {
+          child.signal('SIGSTOP');
+          const { rows: highest } = await database.client.query<{ id: string }>('SELECT coalesce(max(id), 0)::text AS id FROM slackchat_message');
+          await database.messages(messages, 1);
+          const { rows } = await database.client.query<{ own: number }>('SELECT count(*)::int AS own FROM slackchat_message WHERE id > $2 AND mod(hashint8(id) & 2147483647, $1) = 0', [shardCount, highest[0]?.id]);
+          const own = rows[0]?.own ?? 0;
+          const { done } = await bench.receiver.expect(own);
+          const began = performance.now();
+          child.signal('SIGCONT');
+          await unlessEnded(child, done);
+          return { own, ms: performance.now() - began };
+        };
+        await work(WARM * shardCount);
+        const [before, served] = [await child.usage(), await cpuMs(walsender)];
+        const { own, ms } = await work(count);
+        const [after, serving] = [await child.usage(), await cpuMs(walsender)];
+        table.add(shardCount === 1 ? 'without SHARD' : `1/${shardCount}`, {
+          'committed/s': (count / ms) * 1000,
+          'delivered/s': (own / ms) * 1000,
+          'instance, CPU µs/delivery': ((after.cpuMs - before.cpuMs) / own) * 1000,
+          'walsender, CPU µs/commit': ((serving - served) / count) * 1000,
+          'peak RSS MB': after.peakMb,
         });
-        await Promise.all(children.map(async (child) => child.stop()));
+        await child.stop();
       });
     }
   }
   return [
     {
-      title: `(k) ${count} new messages, 1 in a transaction, shared by several instances`,
-      about: 'CPU per event of all that was committed: every walsender decodes all of it, whatever its share is. The machine has too few cores for all of them at once, so events/s says little here, and CPU what more cores would give.',
+      title: `(k) One of n instances that share the messages, and ${each} times n new messages, 1 in a transaction`,
+      about: 'committed/s is what it keeps up with of all that is committed, its share of it delivered. Every walsender decodes all of it.',
       rows: table.rows,
       goals: [],
     },
   ];
 }
 
-/** @returns the server's processes, as soon as all of them stream */
-async function streaming(database: BenchDatabase, slots: readonly string[]): Promise<readonly number[]> {
+/** @returns the server's process, as soon as it streams */
+async function streaming(database: BenchDatabase, slot: string): Promise<number> {
   for (;;) {
-    const { rows } = await database.client.query<{ pid: number }>('SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = ANY ($1) AND active_pid IS NOT NULL', [slots]);
-    if (rows.length === slots.length) {
-      // Until each of them has found out which endpoints there are.
-      await delay(2_000);
-      return rows.map(({ pid }) => pid);
-    }
-    await delay(20);
+    const { rows } = await database.client.query<{ pid: number }>('SELECT active_pid AS pid FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL', [slot]);
+    // Until the instance has found out which endpoints there are.
+    await delay(rows[0] === undefined ? 20 : 2_000);
+    if (rows[0] !== undefined) return rows[0].pid;
   }
 }
 
@@ -74,8 +82,4 @@ async function cpuMs(pid: number): Promise<number> {
   // After the name, which may hold spaces and brackets.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
-}
-
-async function unlessOneEnded<T>(children: readonly Child[], promise: Promise<T>): Promise<T> {
-  return Promise.race(children.map(async (child) => unlessEnded(child, promise)));
 }
