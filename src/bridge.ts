@@ -180,6 +180,7 @@ export class Bridge {
     pool.on('error', () => this.#observer.look());
     this.#shaper = new Shaper<Entry>(source, directory, {
       settleMs: config.SETTLE_MS,
+      repeatedBefore: () => this.#ledger.repeating.to,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       maxPayloadBytes: config.MAX_PAYLOAD_MB * MEGABYTE,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',

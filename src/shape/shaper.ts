@@ -1,3 +1,4 @@
+import type { Lsn } from '../lsn.js';
 import type { Notification, Row, Transaction, UpdateType } from '../types.js';
 import { asksForEveryChannel, concernsEveryShard, requested, type ControlEffect } from './asked.js';
 import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
@@ -56,6 +57,8 @@ type Outputs<E> = (Output<E> | Promise<Output<E>>)[];
 
 export interface ShapeOptions extends PayloadOptions {
   readonly settleMs: number;
+  /** commits before it are brought once more by the stream; 0: none is */
+  readonly repeatedBefore: () => Lsn;
   /** changes of channels are requests (CHANNEL_REQUESTS=auto) */
   readonly channelRequests: boolean;
   /** null: this instance tells of everything; otherwise it shares the messages with others, and the first tells of whole channels */
@@ -255,7 +258,9 @@ export class Shaper<E> {
       }
       case 'changed': {
         const maintained = snapshot.get(effect.messageId)?.maintained === true;
-        if (effect.row === null && maintained && this.#options.settleMs > 0 && !this.#settling.full) {
+        // What comes once more may have a row by itself, which must not stay as it was read then.
+        const again = origin.commitLsn < this.#options.repeatedBefore();
+        if (effect.row === null && maintained && this.#options.settleMs > 0 && !again && !this.#settling.full) {
           this.#settling.hold({ entry, origin, effect, dueAt: now + this.#options.settleMs });
           outputs.push({ kind: 'hold', entry });
           return;

@@ -55,7 +55,7 @@ export class Instance {
       sizes: world.faulty(owner, async (ids: readonly string[]) => ids.map((id) => [id, 1_000_000] as const)),
       channelIds: async (after: string | null) => world.channels.filter((id) => after === null || id > after),
     };
-    this.#shaper = new Shaper<Entry>(source, directory, { settleMs: 250, channelIdFormat: 'uuid', maxPayloadBytes: MEGABYTE, channelRequests: false, shard: null, rendering: new Rendering(async () => null, 1_000_000), onAnomaly: nothing });
+    this.#shaper = new Shaper<Entry>(source, directory, { settleMs: 250, repeatedBefore: () => this.#ledger.repeating.to, channelIdFormat: 'uuid', maxPayloadBytes: MEGABYTE, channelRequests: false, shard: null, rendering: new Rendering(async () => null, 1_000_000), onAnomaly: nothing });
     setInterval(() => this.#status(), STATUS_MS);
     this.#looped = this.#loop();
   }

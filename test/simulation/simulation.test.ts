@@ -13,3 +13,17 @@ test('nothing is lost, nothing is told out of order, and the last state told is 
     { numRuns: HISTORIES },
   );
 });
+
+test('a change of children that was parked, and comes once more beside a later write of its message, is not told as it was', async () => {
+  expect(await simulate(5, [
+    { kind: 'receiver', endpoint: 0, manner: 'error' },
+    // What is under way there keeps all of it from being confirmed.
+    { kind: 'receiver', endpoint: 1, manner: 'hang' },
+    { kind: 'commit', deeds: [{ kind: 'say', channel: 0, maintained: true }] },
+    { kind: 'commit', deeds: [{ kind: 'touch', message: 0 }] },
+    { kind: 'commit', deeds: [{ kind: 'child', message: 0, entity: 'reaction' }] },
+    { kind: 'wait', ms: 1_000 },
+    { kind: 'kill', ms: 1 },
+    { kind: 'commit', deeds: [{ kind: 'edit', message: 0 }] },
+  ])).toEqual([]);
+});
