@@ -54,8 +54,9 @@ try {
       sections.push(section);
       process.stdout.write(`${asText(section)}\n`);
     }
+    // A run that is broken off leaves what it has.
+    if (positionals.length === 0) await writeReport(sections, { postgres: stage.server.version, rounds: bench.rounds, args: process.argv.slice(2), load });
   }
-  if (positionals.length === 0) await writeReport(sections, { postgres: stage.server.version, rounds: bench.rounds, args: process.argv.slice(2), load });
 } finally {
   await receiver.close();
   await stage.close();

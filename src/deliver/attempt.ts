@@ -17,7 +17,7 @@ export interface Answer {
 }
 
 export interface AttemptRequest {
-  /** name, value, name, value …: half a microsecond less than an object */
+  /** name, value, name, value … */
   readonly headers: string[];
   readonly body: RequestBody;
   readonly keepBody?: boolean;

@@ -38,8 +38,8 @@ export class Signer {
 }
 
 /**
- * HMAC by its definition (RFC 2104), hash(outer key, hash(inner key, message)): two calls that leave
- * no object behind take 1.2 µs, where an Hmac takes 1.9 and as much again of the garbage collector.
+ * HMAC by its definition (RFC 2104), hash(outer key, hash(inner key, message)): two calls that leave no
+ * object behind take 1.2 µs for a message of 300 bytes, where an Hmac takes 1.9.
  */
 class Key {
   readonly #key: Buffer;

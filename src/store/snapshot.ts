@@ -4,23 +4,21 @@
  * https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT-PARTS
  */
 export class Snapshot {
-  /** xmax, its lower 32 bits; all others are differences to it, plain numbers (1 µs a transaction less than with big ones) */
-  readonly #end: number;
-  readonly #xmin: number;
-  readonly #underWay: ReadonlySet<number>;
+  readonly #xmin: bigint;
+  readonly #xmax: bigint;
+  readonly #underWay: ReadonlySet<bigint>;
 
   /** @throws {SyntaxError} when it is no snapshot */
   constructor(text: string) {
     const [xmin = '', xmax = '', underWay = ''] = text.split(':');
-    const end = BigInt(xmax);
-    this.#end = Number(BigInt.asIntN(32, end));
-    this.#xmin = Number(BigInt(xmin) - end);
-    this.#underWay = new Set(underWay === '' ? [] : underWay.split(',').map((xid) => Number(BigInt(xid) - end)));
+    this.#xmin = BigInt(xmin);
+    this.#xmax = BigInt(xmax);
+    this.#underWay = new Set(underWay === '' ? [] : underWay.split(',').map(BigInt));
   }
 
   /** @param xid as the WAL has it, 32 bits: the epoch is that which brings it nearest to the snapshot's end */
   sees(xid: number): boolean {
-    const difference = (xid - this.#end) | 0;
-    return difference < this.#xmin || (difference < 0 && !this.#underWay.has(difference));
+    const full = this.#xmax + BigInt.asIntN(32, BigInt(xid) - this.#xmax);
+    return full < this.#xmin || (full < this.#xmax && !this.#underWay.has(full));
   }
 }
