@@ -130,7 +130,7 @@ export class Bridge {
     const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress);
     this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, next: () => this.#ledger.next } }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
-    this.#resolver = config.SHARD === null ? new Resolver(pool, this.#ledger, this.#dispatcher, log) : null;
+    this.#resolver = config.SHARD === null && options.until === undefined ? new Resolver(pool, this.#ledger, this.#dispatcher, log) : null;
     // What is no message's own is done by one of those that share the messages.
     const first = isFirst(config.SHARD);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
