@@ -8,8 +8,9 @@ import { Random } from '../../torture/random.js';
 import { Receiver } from '../../torture/receiver.js';
 import { Workload } from '../../torture/workload.js';
 import { ChatWorld } from '../../torture/world.js';
-import { insertChannel } from '../support/chat.js';
+import { insertChannel, insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
+import { closedGate } from '../support/gate.js';
 import { runCommand, startBridge, type BridgeProcess } from '../support/process.js';
 import { createScene, type Scene } from '../support/scene.js';
 import { slotsOf, waitAllConfirmed } from '../support/shards.js';
@@ -60,7 +61,7 @@ async function change(scene: Scene, old: readonly BridgeProcess[], count: number
   return all;
 }
 
-test('from one to two to three to one while everything changes: nothing is missing, twice under two ids, or out of order', { timeout: 180_000 }, async () => {
+test('from one to two to three to one while everything changes: nothing is missing, twice under two ids, or out of order', { timeout: 300_000 }, async () => {
   const random = new Random('resize');
   const scene = await createScene({ env: { RETRY_MAX_MS: '500', SETTLE_MS: '100', REQUEST_TIMEOUT_MS: '2000' } });
   const { db } = scene;
@@ -104,4 +105,43 @@ test('from one to two to three to one while everything changes: nothing is missi
     const facts = { name, webhookId: webhookIds[index] ?? '', ordering: 'message', chatTypes: null, updateTypes: null, conflate: false, outages: [], requests } as const;
     expect(judge(history, facts, []).map(({ rule, key, detail }) => `${name}: ${rule}, ${key ?? ''}: ${detail}`)).toEqual([]);
   }
+});
+
+test('an instance that dies while it takes over is followed by another one, which tells the same under the same ids; one of before that comes back ends', { timeout: 120_000 }, async () => {
+  const scene = await createScene();
+  const { db, chat, env } = scene;
+  const gate = closedGate();
+  const say = async (text: string): Promise<number> => insertMessage(db.pool, { channelId: chat.channelId, userId: chat.userIds[0], text });
+  const before = await scene.start();
+  await scene.register(scene.hook.url);
+  expect((await runCommand({ ...env, SHARD: '1/2' }, ['setup'])).code).toBe(0);
+  await before.stop();
+  for (let left = 5; left > 0; left -= 1) await say(`left ${left}`);
+
+  // What is left can neither be delivered nor stored.
+  scene.hook.respond = () => ({ status: 200, delayUntil: gate.opened });
+  const blocker = await db.pool.connect();
+  await blocker.query('BEGIN; LOCK TABLE slackchat_bridge.deliveries IN EXCLUSIVE MODE');
+  const shards = [startBridge({ ...env, SHARD: '1/2' }), startBridge({ ...env, SHARD: '2/2' })];
+  await scene.hook.waitForNotifications(5, { timeoutMs: 30_000 });
+  const dying = shards.find(({ logs }) => logs.some(({ msg }) => msg === 'telling what is left in the slot'));
+  const index = dying === shards[0] ? 1 : 2;
+  await dying?.stop('SIGKILL');
+  gate.open();
+  await blocker.query('ROLLBACK');
+  blocker.release();
+  const another = startBridge({ ...env, SHARD: `${index}/2` });
+  for (const one of [...shards.filter((shard) => shard !== dying), another]) await one.waitForLog(({ msg, slot }) => msg === 'streaming' && slotsOf(db, 2).includes(String(slot)), 60_000);
+  for (let left = 5; left > 0; left -= 1) await say(`after ${left}`);
+  await waitAllConfirmed(db, 2);
+  const idsByContent = new Map<string, Set<string>>();
+  for (const { headers, body } of scene.hook.notifications) {
+    const content = body.message?.content ?? '';
+    idsByContent.set(content, (idsByContent.get(content) ?? new Set()).add(String(headers['webhook-id'])));
+  }
+  expect([...idsByContent].map(([content, ids]) => `${content}: ${ids.size}`).sort()).toEqual([...[1, 2, 3, 4, 5].map((n) => `after ${n}: 1`), ...[1, 2, 3, 4, 5].map((n) => `left ${n}: 1`)]);
+
+  const late = startBridge(env, ['run', '--setup']);
+  expect((await late.exited).code).toBe(1);
+  expect(late.stderr).toMatch(/without SHARD.*told by 2 shards/u);
 });
