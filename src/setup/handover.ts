@@ -71,6 +71,8 @@ async function advance(pool: pg.Pool, slot: string, to: Lsn): Promise<void> {
 /** Slots that were for another number: they would keep WAL for ever. @returns their names */
 export async function dropUnused(pool: pg.Pool, state: DatabaseState, names: Names): Promise<readonly string[]> {
   const { count, next } = layoutOf(state.meta);
+  // Nothing is known of what is in use.
+  if (count === null) return [];
   const dropped: string[] = [];
   for (const [name, { database, active }] of state.slots) {
     const shard = shardOfSlot(names, name);
