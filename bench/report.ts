@@ -69,7 +69,7 @@ export async function writeReport(sections: readonly Section[], { postgres, roun
     `${machine.cpu}, ${machine.memory}, ${machine.system}; Node ${machine.node}, embedded PostgreSQL ${machine.postgres}. ` +
       'The server, the receiver and what is measured are processes of their own on the same machine, so they share its cores: only the ratios mean something elsewhere. ' +
       `Before it began, the machine's load average was ${number(load)}${load > 0.5 ? ': others were at work on it' : ''}.`,
-    `Each figure is the median of ${rounds} rounds (the least – the most). Everyone takes turns within a round, and ratios are made round by round.`,
+    `${rounds === 1 ? 'Each figure is of one round.' : `Each figure is the median of ${rounds} rounds (the least – the most).`} Everyone takes turns within a round, and ratios are made round by round.`,
     '- **bare**: rows decoded by hand, a body that is there already, undici\'s `dispatch`, 32 connections. No net effect, no names, no signature, no order, nothing durable: the ceiling of this design.\n' +
       '- **ours**: the bridge as it is run, signing, with order and durability.\n' +
       '- **naive**: pg-logical-replication\'s service with one awaited request after another.\n' +
