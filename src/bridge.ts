@@ -14,6 +14,7 @@ import { Registry } from './deliver/registry.js';
 import { errorMessage } from './errors.js';
 import { DIRECTORY_LIMIT, Leadership } from './leadership.js';
 import { Garbage } from './garbage.js';
+import { Intake } from './intake.js';
 import type { Logger } from './log.js';
 import type { Lsn } from './lsn.js';
 import { Metrics } from './metrics.js';
@@ -21,7 +22,6 @@ import { Mirror } from './mirror.js';
 import { Observer } from './observer.js';
 import { anomalyEvents, endpointEvents, registryEvents, slotStatusEvent, stallEvents } from './reports.js';
 import { Resolver } from './resolver.js';
-import { savesOf } from './saves.js';
 import { inspect } from './setup/inspect.js';
 import { namesOf, type Names } from './setup/names.js';
 import { requireReady } from './setup/plan.js';
@@ -30,7 +30,7 @@ import { ChannelData } from './shape/channel-data.js';
 import { Directory } from './shape/directory.js';
 import { Rendering } from './shape/render/rendering.js';
 import { RenderThread } from './shape/render/thread.js';
-import { Shaper, type Output, type Shaping } from './shape/shaper.js';
+import { Shaper } from './shape/shaper.js';
 import { sendCanary } from './store/canary.js';
 import { statusPage } from './status-page.js';
 import { ChannelReader } from './store/channels.js';
@@ -42,28 +42,15 @@ import { Term } from './store/term.js';
 import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
 import { isFirst, laneSql, shareOf } from './shard.js';
-import { delay } from './time.js';
 import { USER_AGENT } from './version.js';
 import { watchedTables } from './watched.js';
 import { Follower } from './wal/follow.js';
-import { Inbox, type Arrival } from './wal/inbox.js';
+import { Inbox } from './wal/inbox.js';
 import { Ledger, type Entry } from './wal/ledger.js';
 
-const BATCH = 128;
 const MEGABYTE = 1024 * 1024;
 /** For one text in the thread beside: what an attacker can write takes some seconds. */
 const RENDER_DEADLINE_MS = 10_000;
-
-/** What the loop can be at for long, for people. */
-const WAITS_FOR_ROOM = 'the bridge waits for room in memory (MAX_BUFFER_MB)';
-const WAITS_FOR_VISIBILITY = 'the bridge waits until a commit is visible to other sessions (one that waits for a synchronous standby is not)';
-const SHAPES = 'the bridge reads what belongs to it';
-
-/** What was taken in one turn, and how far its shaping has come, a retry after a fault included. */
-interface Pass {
-  readonly arrivals: readonly Arrival[];
-  shaping: Shaping<Entry> | null;
-}
 
 export interface BridgeOptions {
   /** Resolves when it may stream; called with `onWait` when that is not at once. */
@@ -84,7 +71,6 @@ export class Bridge {
   readonly #ledger = new Ledger();
   readonly #inbox = new Inbox(this.#ledger);
   readonly #pool: pg.Pool;
-  readonly #source: Source;
   readonly #shaper: Shaper<Entry>;
   readonly #channelData: ChannelData;
   readonly #thread: RenderThread;
@@ -97,21 +83,13 @@ export class Bridge {
   readonly #follower: Follower;
   readonly #leadership: Leadership;
   readonly #stalls: Stalls;
-  readonly #garbage: Garbage;
-  /** what the loop is at; null: it waits for transactions */
-  #doing: string | null = null;
-  /** pieces of work that the loop has finished */
-  #done = 0;
-  /** goes up when what is in memory belongs to a history that was left */
-  #generation = 0;
-
+  readonly #intake: Intake;
   private constructor(config: BridgeConfig, log: Logger, primary: Primary, pool: pg.Pool, source: Source, names: Names, options: BridgeOptions) {
     this.#config = config;
     this.#options = options;
     this.#log = log;
     this.#metrics = new Metrics(names.slot);
     this.#pool = pool;
-    this.#source = source;
     const chat = { bare: bareEntities(source), chatTypeName: config.mapping.chatTypeName };
     const directory = new Directory((entity, ids) => source.lookup(entity, ids), (ids) => source.templates(ids), DIRECTORY_LIMIT, chat);
     const egress = new Egress({ mode: config.EGRESS, allow: config.EGRESS_ALLOW, deny: config.EGRESS_DENY });
@@ -124,9 +102,9 @@ export class Bridge {
       gone: (webhook, reason) => this.#inBackground('disabling an endpoint', this.#registry.gone(webhook, reason)),
     });
     const bytes = config.MAX_BUFFER_MB * MEGABYTE;
-    this.#garbage = new Garbage(bytes / 2);
+    const garbage = new Garbage(bytes / 2);
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
-    const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => this.#garbage.add(body));
+    const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => garbage.add(body));
     const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress);
     this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, next: () => this.#ledger.next } }, parked, events, (bytes * 3) / 8);
     this.#late = new LateRequests(this.#dispatcher);
@@ -196,6 +174,24 @@ export class Bridge {
       onFault: (channel, reason, retryInMs) => log.error({ channel, reason, retryInMs }, 'a channel cannot be serialized yet'),
       onLeftOut: (channel, reason) => log.error({ channel, reason }, 'a channel cannot be serialized: its request is sent with channel_data null'),
     });
+    this.#intake = new Intake({
+      log,
+      metrics: this.#metrics,
+      inbox: this.#inbox,
+      ledger: this.#ledger,
+      source,
+      shaper: this.#shaper,
+      thread: this.#thread,
+      channelData: this.#channelData,
+      dispatcher: this.#dispatcher,
+      late: this.#late,
+      registry: this.#registry,
+      mirror: this.#mirror,
+      observer: this.#observer,
+      garbage,
+      shared: config.SHARD !== null,
+      systemId: () => this.#leadership.systemId,
+    });
     this.#leadership = new Leadership(config, log, this.#metrics, names, {
       pool,
       source,
@@ -209,13 +205,13 @@ export class Bridge {
       inbox: this.#inbox,
       follower: this.#follower,
       observer: this.#observer,
-      forget: () => this.#forget(),
+      forget: () => this.#intake.forget(),
       finishing: options.until !== undefined,
     });
     this.#stalls = new Stalls(config.CANARY_INTERVAL_MS, this.#observer, this.#follower, stallEvents(log, this.#metrics), {
       arrived: () => this.#inbox.newest,
       send: () => sendCanary(pool),
-      work: () => ({ doing: this.#doing, waiting: this.#inbox.bytes > 0, done: this.#done }),
+      work: () => ({ doing: this.#intake.doing, waiting: this.#inbox.bytes > 0, done: this.#intake.done }),
     });
   }
 
@@ -276,7 +272,7 @@ export class Bridge {
     // Awaited at the end; until then a rejection is not unhandled.
     followed.catch(() => undefined);
     try {
-      await this.#loop(AbortSignal.any([signal, broken.signal]));
+      await this.#intake.run(AbortSignal.any([signal, broken.signal]));
       this.#observer.state = 'stopping';
       this.#log.info({ unsettled: this.#ledger.open }, 'stopping');
       this.#registry.close();
@@ -289,124 +285,6 @@ export class Bridge {
       streaming.abort();
       await followed;
     }
-  }
-
-  /** Transactions in, notifications out; a fault is retried with the same transactions, so none is skipped. */
-  async #loop(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => {
-      this.#inbox.wake();
-      // What is being rendered is not confirmed: it is told after the next start.
-      this.#thread.close();
-    }, { once: true });
-    while (!signal.aborted) {
-      this.#doing = WAITS_FOR_ROOM;
-      await this.#dispatcher.room(signal);
-      this.#doing = null;
-      const timer = this.#wakeWhenDue();
-      const arrivals = signal.aborted ? [] : await this.#inbox.take(BATCH);
-      if (timer !== null) clearTimeout(timer);
-      const generation = this.#generation;
-      const pass: Pass = { arrivals, shaping: null };
-      for (let pause = 50; generation === this.#generation; pause = Math.min(pause * 2, 5_000)) {
-        try {
-          await this.#pass(pass, generation, signal);
-          break;
-        } catch (error) {
-          if (signal.aborted) return;
-          this.#log.error({ reason: errorMessage(error), retryInMs: pause }, 'a transaction cannot be shaped yet; nothing is skipped');
-          this.#observer.stalls.set('shaping', `a transaction cannot be shaped: ${errorMessage(error)}`);
-          await delay(pause, signal);
-        }
-      }
-      this.#observer.stalls.delete('shaping');
-    }
-  }
-
-  /** @param generation of the arrivals: when another history begins meanwhile, they come again, to the endpoints as they are then */
-  async #pass(pass: Pass, generation: number, signal: AbortSignal): Promise<void> {
-    const { arrivals } = pass;
-    // Nobody is told of a commit, and nothing is read on behalf of it, before others can see it.
-    if (arrivals.length > 0) {
-      const xids = arrivals.map(({ transaction }) => transaction.xid);
-      this.#doing = WAITS_FOR_VISIBILITY;
-      if (!this.#source.isVisible(xids)) await this.#source.awaitVisible(xids, signal);
-      // Stopped while it waited: it is not confirmed, and told after the next start.
-      if (signal.aborted || generation !== this.#generation) return;
-    }
-    this.#doing = SHAPES;
-    const saves = savesOf(arrivals.map(({ transaction }) => transaction), this.#config.SHARD !== null);
-    if (saves !== null) {
-      const synced = await this.#mirror?.sync(saves.app, false);
-      await this.#registry.saved(new Set([...saves.own, ...(synced?.challenge ?? [])]));
-      for (const id of synced?.doubted ?? []) this.#registry.verify(id);
-    }
-    if (generation !== this.#generation) return;
-    pass.shaping ??= this.#shaper.take(arrivals, this.#leadership.systemId);
-    while (!pass.shaping.done) {
-      // When stopping, what waits for the application's own UPDATE goes out as it is.
-      const outputs = await this.#shaper.shape(pass.shaping, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
-      if (generation !== this.#generation) return;
-      for (const output of outputs) {
-        if (this.#dispatcher.overfull) await this.#dispatcher.room(signal);
-        if (generation !== this.#generation) return;
-        this.#put(output);
-        this.#done += 1;
-      }
-      if (!pass.shaping.done) await this.#dispatcher.room(signal);
-    }
-    for (const { entry, transaction } of arrivals) {
-      this.#ledger.close(entry);
-      this.#garbage.add(transaction.bytes / transaction.changes.length);
-    }
-    this.#done += 1;
-    this.#metrics.transactions.inc(arrivals.length);
-  }
-
-  #put(output: Output<Entry>): void {
-    const { entry } = output;
-    switch (output.kind) {
-      case 'notify':
-        this.#metrics.notifications.add(output.notification.updateType ?? 'channel');
-        entry.pending += 1;
-        this.#late.deliver(output.notification, () => this.#ledger.settle(entry));
-        return;
-      case 'request': {
-        this.#metrics.notifications.add('channel');
-        entry.pending += 1;
-        const { made, done } = this.#channelData.make(output.channelId);
-        const notification = made.then((data) => (data === null ? null : output.notification(data)));
-        this.#late.request(output.notification({ json: 'null' }), notification, () => {
-          done();
-          this.#ledger.settle(entry);
-        });
-        return;
-      }
-      case 'hold':
-        entry.pending += 1;
-        return;
-      case 'release':
-        this.#ledger.settle(entry);
-        return;
-      case 'control': {
-        const { verify, retry, removed } = output.request;
-        if (typeof removed === 'string') this.#dispatcher.removed(removed, this.#ledger.next);
-        if (typeof verify === 'string') this.#registry.verify(verify);
-        if (typeof retry === 'string') this.#dispatcher.endpoint(retry)?.wake();
-      }
-    }
-  }
-
-  /** Another history begins, or another instance goes on with this one. */
-  #forget(): void {
-    this.#generation += 1;
-    this.#shaper.reset();
-    this.#late.reset();
-    this.#channelData.cancel();
-  }
-
-  #wakeWhenDue(): NodeJS.Timeout | null {
-    const due = this.#shaper.nextDueAt;
-    return due === null ? null : setTimeout(() => this.#inbox.wake(), Math.max(0, due - performance.now()));
   }
 
   #inBackground(what: string, work: Promise<unknown> | null): void {
