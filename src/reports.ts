@@ -1,5 +1,5 @@
 import type { Activity } from './admin/activity.js';
-import type { EndpointEvents } from './deliver/endpoint.js';
+import type { EndpointEvents } from './deliver/endpoint-events.js';
 import type { RegistryEvents } from './deliver/registry.js';
 import type { Logger } from './log.js';
 import { outcomeLabel, type Metrics } from './metrics.js';

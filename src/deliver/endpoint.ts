@@ -7,23 +7,12 @@ import { bodyHead, bodyOf } from './body.js';
 import { Backlog, type BacklogHost } from './backlog.js';
 import { Completeness } from './completeness.js';
 import { mergeInto } from './conflate.js';
+import type { EndpointEvents } from './endpoint-events.js';
 import { footprint, fresh, settle, type Delivery, type Note } from './delivery.js';
 import { Lanes } from './lanes.js';
 import type { Parking } from './parking.js';
 import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
 import { Signer } from './signature.js';
-
-export interface EndpointEvents {
-  /** @param ms the attempt's duration; @param committedAt of one that comes straight from the stream, milliseconds since 1970 */
-  attempted(webhook: Webhook, note: Note, outcome: Outcome, attempt: number, ms: number, committedAt: number | null): void;
-  parked(webhook: Webhook, count: number): void;
-  dead(webhook: Webhook, count: number): void;
-  /** it fails as a whole */
-  failing(webhook: Webhook, reason: string): void;
-  recovered(webhook: Webhook): void;
-  gone(webhook: Webhook, reason: string): void;
-  storeFault(webhook: Webhook, reason: string): void;
-}
 
 /** Sends requests to one address. */
 export type Client = Pick<EndpointClient, 'send' | 'retire' | 'destroy'>;

@@ -1,6 +1,6 @@
 import { Allowance } from '../../src/deliver/allowance.js';
 import { Dispatcher } from '../../src/deliver/dispatcher.js';
-import type { EndpointEvents } from '../../src/deliver/endpoint.js';
+import type { EndpointEvents } from '../../src/deliver/endpoint-events.js';
 import { LateRequests } from '../../src/deliver/late.js';
 import type { Parking } from '../../src/deliver/parking.js';
 import { Directory } from '../../src/shape/directory.js';

@@ -7,7 +7,7 @@ import type { Delivery } from '../../src/deliver/delivery.js';
 import type { DueNote, Parking } from '../../src/deliver/parking.js';
 import { Dispatcher } from '../../src/deliver/dispatcher.js';
 import { Egress } from '../../src/deliver/egress.js';
-import type { EndpointEvents } from '../../src/deliver/endpoint.js';
+import type { EndpointEvents } from '../../src/deliver/endpoint-events.js';
 import { closedGate } from '../support/gate.js';
 
 const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notificationId, lsn, seq: 0, channelId: 'c', messageId: null, updateType: null, repeated: false, body: '{"type":"x"}' });
