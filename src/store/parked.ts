@@ -92,7 +92,10 @@ export interface Repeating {
   readonly to: Lsn;
 }
 
-/** Times are written as distances from now, because the server's clock may differ from this machine's. */
+/**
+ * Times are written as distances from now, because the server's clock may differ from this machine's. In a
+ * transaction from clock_timestamp(): now() is when it began, and what was put off for a second would be due sooner.
+ */
 const fromNow = (at: number | null): number | null => (at === null ? null : at - Date.now());
 
 /** Only heads of lanes. A lateral join, because an anti join planned on a small table stays slow when it has grown. */
@@ -139,8 +142,8 @@ export class ParkedStore {
                  (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, status, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at,
                   message_id, update_type, repeated, attempted)
           SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, CASE WHEN p.dead THEN 'dead' ELSE 'waiting' END, p.attempts,
-                 now() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
-                 now() + p.next_attempt * interval '1 ms', p.message_id, p.update_type, p.repeated, p.attempted
+                 clock_timestamp() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
+                 clock_timestamp() + p.next_attempt * interval '1 ms', p.message_id, p.update_type, p.repeated, p.attempted
             FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[],
                         $14::text[], $15::text[], $16::boolean[], $17::boolean[])
               AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt, dead,
@@ -276,7 +279,7 @@ export class ParkedStore {
             UPDATE slackchat_bridge.deliveries d
                SET status = r.status, attempts = r.attempts, first_attempt_at = coalesce(d.first_attempt_at, now()), last_attempt_at = now(),
                    last_status = r.last_status, last_error = r.last_error,
-                   next_attempt_at = CASE WHEN r.status = 'waiting' THEN now() + r.next_attempt * interval '1 ms' END
+                   next_attempt_at = CASE WHEN r.status = 'waiting' THEN clock_timestamp() + r.next_attempt * interval '1 ms' END
               FROM unnest($2::text[], $3::text[], $4::int[], $5::int[], $6::text[], $7::float8[])
                 AS r(notification_id, status, attempts, last_status, last_error, next_attempt)
              WHERE d.webhook_id = $1 AND d.notification_id = r.notification_id`,

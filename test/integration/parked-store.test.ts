@@ -109,6 +109,23 @@ test('an instance that hangs in the middle of a write does not keep another one 
   await expect(hanging).rejects.toThrow();
 });
 
+test('what is put off is not due sooner because its write had to wait', async () => {
+  const db = await ownSchema();
+  const one = instance(db);
+  await one.term.take();
+  const blocker = await db.pool.connect();
+  await blocker.query('BEGIN');
+  await blocker.query('SELECT FROM slackchat_bridge.meta FOR UPDATE');
+  const at = Date.now() + 60_000;
+  const parking = one.parked.park('1', [{ ...row('n1', 1n), nextAttemptAt: at }]);
+  await expect.poll(async () => db.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")).toEqual([{ n: 1 }]);
+  await blocker.query('COMMIT');
+  blocker.release();
+  await parking;
+  const [stored] = await db.query<{ ms: string }>('SELECT extract(epoch FROM next_attempt_at) * 1000 AS ms FROM slackchat_bridge.deliveries');
+  expect(Number(stored?.ms)).toBeGreaterThan(at - 1);
+});
+
 test('what is parked again is told as it was read last, and keeps its time', async () => {
   const db = await ownSchema();
   const { term, parked } = instance(db);
