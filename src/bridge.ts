@@ -158,7 +158,7 @@ export class Bridge {
     pool.on('error', () => this.#observer.look());
     this.#shaper = new Shaper<Entry>(source, directory, {
       settleMs: config.SETTLE_MS,
-      repeatedBefore: () => this.#ledger.repeating.to,
+      storedBefore: () => this.#leadership.storedBefore,
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       maxPayloadBytes: config.MAX_PAYLOAD_MB * MEGABYTE,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',
@@ -197,6 +197,7 @@ export class Bridge {
       source,
       term,
       ledger: this.#ledger,
+      parked,
       directory,
       dispatcher: this.#dispatcher,
       registry: this.#registry,

@@ -4,6 +4,7 @@ import type { Dispatcher } from './deliver/dispatcher.js';
 import type { Registry } from './deliver/registry.js';
 import { errorCode, errorMessage, PreconditionError, StreamError, type SlotLostError } from './errors.js';
 import type { Logger } from './log.js';
+import type { Lsn } from './lsn.js';
 import type { Metrics } from './metrics.js';
 import type { Mirror } from './mirror.js';
 import type { Observer } from './observer.js';
@@ -15,6 +16,7 @@ import { noteResync, replaceSlot, requireLost, resumeResync } from './setup/slot
 import { isFirst } from './shard.js';
 import { DIRECTORY_ENTITIES, type Directory } from './shape/directory.js';
 import { disableMirrored } from './store/mirror.js';
+import type { ParkedStore } from './store/parked.js';
 import type { Source } from './store/source.js';
 import type { Term } from './store/term.js';
 import type { WebhookStore } from './store/webhooks.js';
@@ -34,6 +36,7 @@ export interface LeadershipRooms {
   readonly source: Source;
   readonly term: Term;
   readonly ledger: Ledger;
+  readonly parked: ParkedStore;
   readonly directory: Directory;
   readonly dispatcher: Dispatcher;
   readonly registry: Registry;
@@ -56,6 +59,7 @@ export class Leadership implements FollowHooks {
   readonly #names: Names;
   readonly #rooms: LeadershipRooms;
   #systemId = '';
+  #storedBefore: Lsn = 0n;
 
   constructor(config: BridgeConfig, log: Logger, metrics: Metrics, names: Names, rooms: LeadershipRooms) {
     this.#config = config;
@@ -68,6 +72,11 @@ export class Leadership implements FollowHooks {
   /** Of the cluster whose slot was last led. */
   get systemId(): string {
     return this.#systemId;
+  }
+
+  /** Of the commits that come once more, none from here on has rows of deliveries. */
+  get storedBefore(): Lsn {
+    return this.#storedBefore;
   }
 
   async leading(identity: SystemIdentity, fresh: boolean): Promise<void> {
@@ -149,10 +158,11 @@ export class Leadership implements FollowHooks {
 
   /** Nothing in memory counts any more: everything is read as it is now. */
   async #beginAfresh({ confirmed, end }: SystemIdentity): Promise<void> {
-    const { pool, source, term, ledger, directory, dispatcher, registry, webhooks, mirror, observer } = this.#rooms;
+    const { pool, source, term, ledger, parked, directory, dispatcher, registry, webhooks, mirror, observer } = this.#rooms;
     await this.#forget();
     await term.take();
     ledger.repeat(confirmed, end, () => dispatcher.wake());
+    this.#storedBefore = await parked.storedBefore(confirmed, end);
     directory.clear();
     for (const entity of DIRECTORY_ENTITIES) {
       for (const row of await source.newest(entity, DIRECTORY_LIMIT)) directory.put(entity, row);

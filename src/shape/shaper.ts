@@ -57,8 +57,8 @@ type Outputs<E> = (Output<E> | Promise<Output<E>>)[];
 
 export interface ShapeOptions extends PayloadOptions {
   readonly settleMs: number;
-  /** commits before it are brought once more by the stream; 0: none is */
-  readonly repeatedBefore: () => Lsn;
+  /** of the commits that the stream brings once more, those before it can have rows of deliveries; 0: none has */
+  readonly storedBefore: () => Lsn;
   /** changes of channels are requests (CHANNEL_REQUESTS=auto) */
   readonly channelRequests: boolean;
   /** null: this instance tells of everything; otherwise it shares the messages with others, and the first tells of whole channels */
@@ -258,8 +258,8 @@ export class Shaper<E> {
       }
       case 'changed': {
         const maintained = snapshot.get(effect.messageId)?.maintained === true;
-        // What comes once more may have a row by itself, which must not stay as it was read then.
-        const again = origin.commitLsn < this.#options.repeatedBefore();
+        // What has a row by itself from before a crash must be told by itself again: the row must not stay as it was read then.
+        const again = origin.commitLsn < this.#options.storedBefore();
         if (effect.row === null && maintained && this.#options.settleMs > 0 && !again && !this.#settling.full) {
           this.#settling.hold({ entry, origin, effect, dueAt: now + this.#options.settleMs });
           outputs.push({ kind: 'hold', entry });

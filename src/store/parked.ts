@@ -319,6 +319,16 @@ export class ParkedStore {
     });
   }
 
+  /** Of the commits from `from` on and before `to`, those with rows that wait are before this one; 0: there are none. */
+  async storedBefore(from: Lsn, to: Lsn): Promise<Lsn> {
+    const result = await this.#pool.query<{ newest: string | null }>(
+      `SELECT max(commit_lsn)::text AS newest FROM slackchat_bridge.deliveries WHERE status = 'waiting' AND commit_lsn >= $1::pg_lsn AND commit_lsn < $2::pg_lsn`,
+      [formatLsn(from), formatLsn(to)],
+    );
+    const newest = result.rows[0]?.newest ?? null;
+    return newest === null ? 0n : parseLsn(newest) + 1n;
+  }
+
   /** When the next head of a lane is due, without those excepted (milliseconds since 1970, this machine's clock); null when none has a time. */
   async nextDueAt(webhookId: string, except: Except): Promise<number | null> {
     const { from, to } = this.#heldBack(except);

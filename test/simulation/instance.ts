@@ -31,6 +31,7 @@ export class Instance {
   readonly #stop = new AbortController();
   #generation = 0;
   #term = '';
+  #storedBefore = 0n;
   /** its last attempt to lead came to its end */
   #led = false;
   #attempts = 0;
@@ -55,7 +56,7 @@ export class Instance {
       sizes: world.faulty(owner, async (ids: readonly string[]) => ids.map((id) => [id, 1_000_000] as const)),
       channelIds: async (after: string | null) => world.channels.filter((id) => after === null || id > after),
     };
-    this.#shaper = new Shaper<Entry>(source, directory, { settleMs: 250, repeatedBefore: () => this.#ledger.repeating.to, channelIdFormat: 'uuid', maxPayloadBytes: MEGABYTE, channelRequests: false, shard: null, rendering: new Rendering(async () => null, 1_000_000), onAnomaly: nothing });
+    this.#shaper = new Shaper<Entry>(source, directory, { settleMs: 250, storedBefore: () => this.#storedBefore, channelIdFormat: 'uuid', maxPayloadBytes: MEGABYTE, channelRequests: false, shard: null, rendering: new Rendering(async () => null, 1_000_000), onAnomaly: nothing });
     setInterval(() => this.#status(), STATUS_MS);
     this.#looped = this.#loop();
   }
@@ -89,6 +90,7 @@ export class Instance {
       this.#ledger.reset();
       this.#inbox.reset();
       this.#ledger.repeat(confirmed, end, () => this.#dispatcher.wake());
+      this.#storedBefore = this.#world.rows.storedBefore(confirmed, end);
       await this.#world.patiently(async () => this.#dispatcher.apply(this.#world.webhooks));
     }
     if (this.#attempts !== attempt || this.#world.holder !== this) return;

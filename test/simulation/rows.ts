@@ -42,6 +42,11 @@ export class DeliveryRows {
     };
   }
 
+  storedBefore(from: bigint, to: bigint): bigint {
+    const stored = [...this.#rows.values()].filter(({ status, lsn }) => status === 'waiting' && lsn >= from && lsn < to);
+    return stored.reduce((newest, { lsn }) => (lsn >= newest ? lsn + 1n : newest), 0n);
+  }
+
   /** Every row, as text. */
   get rows(): readonly string[] {
     return [...this.#rows.keys()].map((key) => {

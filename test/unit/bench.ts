@@ -65,7 +65,7 @@ export function bench(options: Partial<ShapeOptions> = {}): Bench {
   directory.put('chatType', { id: 't1', name: 'default' });
   directory.put('user', { id: 'u1', api_id: 'USER1' });
   directory.put('argument', { id: 'a1', name: 'first' });
-  const shaper = new Shaper<string>(source, directory, { settleMs: 250, repeatedBefore: () => 0n, channelIdFormat: 'uuid', maxPayloadBytes: 1_000_000, rendering: new Rendering(async () => null, 1_000_000), channelRequests: false, shard: null, onAnomaly: (kind) => anomalies.push(kind), ...options });
+  const shaper = new Shaper<string>(source, directory, { settleMs: 250, storedBefore: () => 0n, channelIdFormat: 'uuid', maxPayloadBytes: 1_000_000, rendering: new Rendering(async () => null, 1_000_000), channelRequests: false, shard: null, onAnomaly: (kind) => anomalies.push(kind), ...options });
   // What a read failed for is begun again, as the bridge does.
   let begun: Shaping<string> | null = null;
   const shape: Bench['shape'] = async (now, ...transactions) => {
