@@ -73,7 +73,8 @@ async function takesWrites(config: ClientConfig): Promise<boolean> {
     const { rows } = await client.query<{ standby: boolean }>('SELECT pg_catalog.pg_is_in_recovery() AS standby');
     return rows[0]?.standby === false;
   } finally {
-    await client.end().catch(() => undefined);
+    // Not waited for: of a connection that the server breaks off meanwhile the driver's promise can stay open for ever.
+    client.end().catch(() => undefined);
   }
 }
 

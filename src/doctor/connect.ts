@@ -66,6 +66,7 @@ export async function tryReplication(connection: pg.ClientConfig, role: string, 
         return failure(name, detail, 'connect to the server directly: a pooler such as PgBouncer cannot carry replication (Supabase: the direct connection; Neon: the host without -pooler)');
     }
   } finally {
-    await client.end().catch(() => undefined);
+    // Not waited for: of a connection that the server breaks off meanwhile the driver's promise can stay open for ever.
+    client.end().catch(() => undefined);
   }
 }

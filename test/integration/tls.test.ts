@@ -46,7 +46,8 @@ async function connect(parameters: Readonly<Record<string, string>>, { host = 'l
     const { rows } = await client.query<{ ssl: boolean; dn: string | null }>('SELECT ssl, client_dn AS dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
     return rows[0] ?? { ssl: false, dn: null };
   } finally {
-    await client.end().catch(() => undefined);
+    // Not waited for: of a connection that the server has broken off meanwhile the driver's promise can stay open.
+    client.end().catch(() => undefined);
   }
 }
 
