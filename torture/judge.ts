@@ -142,9 +142,10 @@ function toDue(event: Event, { ordering, chatTypes, conflate }: EndpointFacts, g
   const wanted = chatTypes === null || (event.chatType !== null && chatTypes.includes(event.chatType) && !event.elsewhere);
   const lane = event.elsewhere && ordering === 'channel' ? `elsewhere:${key}` : ordering === 'channel' || event.messageId === null ? `channel:${event.channelId}` : `message:${event.messageId}`;
   const gone = (history.messages.get(event.messageId ?? '')?.goneAt ?? null) !== null;
-  // Created and deleted while it waited came to nothing; after a crash nobody knows whether it was told, and the deletion is.
-  const cancelled = conflate && event.kind === 'message_deleted';
-  return { key, commit, lane, exempt, split, gone, required: wanted && !exempt && !event.dispensable, ordered: !event.dispensable && !cancelled && (!event.held || ordering === 'message') };
+  // What had collapsed with later ones, or come to nothing, before a crash can come by itself after it: in the state that is
+  // read then. So the states are held to their order, not the notifications.
+  const collapsible = conflate && event.messageId !== null;
+  return { key, commit, lane, exempt, split, gone, required: wanted && !exempt && !event.dispensable, ordered: !event.dispensable && !collapsible && (!event.held || ordering === 'message') };
 }
 
 /** "Every channel" is what there is when it is told: one that was made meanwhile is among them. */
