@@ -10,7 +10,7 @@ import { insertMessage, insertReaction } from '../support/chat.js';
 import type { TestDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
 import { listenOnFreePort } from '../support/port.js';
-import { runningScene } from '../support/scene.js';
+import { runningScene, waitConfirmed } from '../support/scene.js';
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 const examples = join(import.meta.dirname, '../../examples');
@@ -161,6 +161,8 @@ test.each(['uuid', 'hex'])('examples/republisher keeps the page of a channel as 
   expect((await page()).indexOf('one &amp;')).toBeLessThan((await page()).indexOf('many'));
   expect(state.fetches).toBeLessThan(50);
 
+  // The page had them all before each was acknowledged.
+  await waitConfirmed(db);
   state.failing = true;
   await db.query("UPDATE slackchat_message SET text = 'corrected' WHERE id = $1", [first]);
   await eventually(async () => expect(await db.query('SELECT last_status FROM slackchat_bridge.deliveries WHERE last_status IS NOT NULL')).toEqual([{ last_status: 500 }]));
