@@ -192,7 +192,11 @@ export class Backlog {
     const rows = park.map(({ note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun }) => ({
       ...note, updateType: conflates ? note.updateType : null, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun,
     }));
-    const freed = await this.#parking.park(this.#webhookId, rows, remove);
+    const freed = await this.#parking.park(this.#webhookId, rows, remove).catch((error: unknown) => {
+      // It may have been written all the same, and only its answer lost: to collapse once more with that would be once too often.
+      if (conflates) for (const delivery of batch) delivery.note = { ...delivery.note, repeated: true };
+      throw error;
+    });
     if (this.#closed) return;
     this.#outbox = this.#outbox.slice(batch.length);
     this.#free(freed);

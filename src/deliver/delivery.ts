@@ -22,7 +22,7 @@ export interface Note extends Place {
 
 /** One notification on its way to one endpoint. Times are milliseconds since 1970. */
 export interface Delivery {
-  readonly note: Note;
+  note: Note;
   readonly lane: string;
   /** from the stream and ordered by the lanes in memory; otherwise from its row */
   readonly direct: boolean;

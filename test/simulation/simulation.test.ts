@@ -28,3 +28,22 @@ test('a change of children that was parked, and comes once more beside a later w
     { kind: 'commit', deeds: [{ kind: 'edit', message: 0 }] },
   ])).toEqual([]);
 });
+
+test('rows whose writing was answered by a broken connection do not collapse twice: a message that was told, and then went, is told as gone', async () => {
+  expect(await simulate(555_635_646, [
+    { kind: 'database', manner: 'flaky' },
+    { kind: 'commit', deeds: [{ kind: 'resync' }] },
+    { kind: 'kill', ms: 1 },
+    { kind: 'commit', deeds: [{ kind: 'say', channel: 0, maintained: false }] },
+    { kind: 'commit', deeds: [{ kind: 'move', message: 0, channel: 0 }] },
+    { kind: 'commit', deeds: [{ kind: 'child', message: 0, entity: 'reaction' }] },
+    { kind: 'receiver', endpoint: 3, manner: 'busy' },
+    { kind: 'commit', deeds: [{ kind: 'edit', message: 0 }] },
+    { kind: 'wait', ms: 3_000 },
+    { kind: 'kill', ms: 1 },
+    { kind: 'hang', ms: 1_500 },
+    { kind: 'commit', deeds: [{ kind: 'request', channel: 1, type: 'request_update' }] },
+    { kind: 'commit', deeds: [{ kind: 'edit', message: 0 }] },
+    { kind: 'commit', deeds: [{ kind: 'delete', message: 0 }] },
+  ])).toEqual([]);
+});
