@@ -137,9 +137,12 @@ function place(line: Kept[], delivery: Delivery): Kept | null {
   return earlier;
 }
 
-/** The same one read again: newer perhaps, and as what it already is. What may have been received stays word for word. */
+/**
+ * The same one read again: newer perhaps, and as what it already is. What may have been received stays word for word,
+ * and so does what is of another channel than the message is in by now: that it moved comes after it.
+ */
 function again(kept: Kept, delivery: Delivery): Kept {
-  if (kept.begun) return kept;
+  if (kept.begun || kept.told.channelId !== delivery.note.channelId) return kept;
   const { told: { updateType, repeated }, stored } = kept;
   const { note } = delivery;
   const renewed: Note = { ...note, updateType, repeated, body: withKind(note.body, note.updateType, updateType) };

@@ -28,8 +28,11 @@ export interface EndpointOptions {
   readonly userAgent: string;
   /** requests may be begun */
   readonly permit: { readonly holds: (now: number) => boolean };
-  /** it brings once more what was committed before `repeatedBefore`; what is from `next` on has not been begun */
-  readonly stream: { readonly repeatedBefore: () => Lsn; readonly next: () => Lsn };
+  /**
+   * It brings once more what was committed before `repeatedBefore`, of which what is before `storedBefore` can have rows;
+   * what is from `next` on has not been begun.
+   */
+  readonly stream: { readonly repeatedBefore: () => Lsn; readonly storedBefore: () => Lsn; readonly next: () => Lsn };
 }
 
 /** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
@@ -140,7 +143,8 @@ export class Endpoint {
     const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, null);
     if (this.#closed) {
       settle(delivery);
-    } else if (this.#backlog.holds(lane) || repeated) {
+    } else if (this.#backlog.holds(lane) || repeated || note.lsn < this.#options.stream.storedBefore()) {
+      // Its row can be in another lane: since it was written the message may have moved to another channel.
       this.#park(delivery);
     } else {
       const merged = this.#webhook.conflate ? mergeInto(this.#lanes.waiting(lane), delivery) : null;

@@ -133,7 +133,7 @@ test('waiting for room leaves no listener behind', async () => {
   const nothing = (): void => undefined;
   const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 1_000, egress), token: 't', userAgent: 'u', stream: { repeatedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6) };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 1_000, egress), token: 't', userAgent: 'u', stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6) };
   const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
   dispatcher.resume();
   await dispatcher.apply([{
