@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { insertMessage, insertReaction } from '../support/chat.js';
-import { runningScene, told } from '../support/scene.js';
+import { runningScene, told, waitConfirmed } from '../support/scene.js';
 
 test('a child and the application\'s own UPDATE of the message soon after are one notification', async () => {
   const { db, chat, hook } = await runningScene({ env: { SETTLE_MS: '60000' } });
@@ -56,4 +56,18 @@ test('a stop while one waits sends it, and a kill -9 leaves it for the next star
   killed.hook.clear();
   await killed.start({ SETTLE_MS: '100' });
   await killed.hook.waitFor(({ body }) => body.update_type === 'message_changed');
+});
+
+test('what was committed while the bridge was down is one notification as well', async () => {
+  const { db, chat, hook, bridge, start } = await runningScene({ env: { SETTLE_MS: '60000' } });
+  const message = { channelId: chat.channelId, userId: chat.userIds[0] };
+  const messageId = await insertMessage(db.pool, { ...message, text: 'maintained', serialized: {} });
+  await hook.waitForNotifications(1);
+  await bridge.stop('SIGKILL');
+  await insertReaction(db.pool, { messageId, userId: chat.userIds[1], reaction: 'fire' });
+  await db.query('UPDATE slackchat_message SET serialized = $2 WHERE id = $1', [messageId, '{}']);
+  hook.clear();
+  await start({ SETTLE_MS: '60000' });
+  await waitConfirmed(db);
+  expect(told(hook.notifications).filter((each) => each !== 'message_created maintained')).toEqual(['message_changed maintained']);
 });
