@@ -73,6 +73,8 @@ export interface Notification {
   readonly webhookId: string | null;
   /** the JSON object without its token; begins with `{"type":` */
   readonly body: string;
+  /** a message comes to a channel in which it may have been told of before */
+  readonly foretold?: boolean;
   /** why it is sent to nobody: it is dead for each endpoint that wants it */
   readonly dead?: string;
 }

@@ -15,7 +15,7 @@ export interface Note extends Place {
   readonly messageId: string | null;
   /** null: it collapses with nothing */
   readonly updateType: UpdateType | null;
-  /** the stream brought it once more: the receiver may have had it before */
+  /** the receiver may have had it before, because the stream brought it once more, or may know of what it tells by an earlier one */
   readonly repeated: boolean;
   readonly body: string;
 }

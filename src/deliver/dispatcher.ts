@@ -97,8 +97,8 @@ export class Dispatcher {
       release();
       this.#wakeWaiters();
     };
-    const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, committedAt, dead } = notification;
-    const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: false, body };
+    const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, committedAt, foretold = false, dead } = notification;
+    const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: foretold, body };
     this.#bytes += DELIVERY_BYTES;
     for (const endpoint of this.#endpoints.values()) {
       if (!endpoint.listening || !wants(endpoint.webhook, notification) || !only(endpoint.webhook)) continue;

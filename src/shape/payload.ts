@@ -40,11 +40,13 @@ export function messageNotification(
     readonly chatType: string | null;
     readonly messageId: string;
     readonly updateType: UpdateType;
+    /** see `Notification` */
+    readonly foretold?: boolean;
     /** JSON text, or of how many characters a text is that alone is too large */
     readonly message: string | number;
   },
 ): Notification {
-  const { channelId, chatType, messageId, updateType, message } = about;
+  const { channelId, chatType, messageId, updateType, foretold = false, message } = about;
   return {
     id: notificationId(origin, origin.part === null ? String(seq) : `${updateType.slice('message_'.length)}-${origin.part}-${headerSafe(messageId)}`),
     lsn: origin.commitLsn,
@@ -55,6 +57,7 @@ export function messageNotification(
     chatType,
     updateType,
     webhookId: null,
+    foretold,
     ...messageBody(`{"type":"update_notification","channel":${JSON.stringify(spell(channelId, channelIdFormat))},"chat_type":${JSON.stringify(chatType)},"update_type":"${updateType}"`, message, maxPayloadBytes),
   };
 }
