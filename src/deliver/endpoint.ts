@@ -1,9 +1,7 @@
-import { formatLsn, type Lsn } from '../lsn.js';
+import type { Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
 import type { Allowance } from './allowance.js';
-import type { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
-import { bodyHead, bodyOf } from './body.js';
 import { Backlog, type BacklogHost } from './backlog.js';
 import { Completeness } from './completeness.js';
 import { mergeInto } from './conflate.js';
@@ -12,20 +10,13 @@ import { footprint, fresh, settle, type Delivery, type Note } from './delivery.j
 import { Lanes } from './lanes.js';
 import type { Parking } from './parking.js';
 import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
-import { Signer } from './signature.js';
+import { Sender, type SenderOptions } from './sender.js';
 
-/** Sends requests to one address. */
-export type Client = Pick<EndpointClient, 'send' | 'retire' | 'destroy'>;
-
-export interface EndpointOptions {
+export interface EndpointOptions extends SenderOptions {
   readonly timing: RetryTiming;
   readonly timeoutMs: number;
-  /** @throws {TypeError} when the endpoint is no URL */
-  readonly connect: (endpoint: string, connections: number) => Client;
   /** one for all endpoints */
   readonly allowance: Allowance;
-  readonly token: string;
-  readonly userAgent: string;
   /** requests may be begun */
   readonly permit: { readonly holds: (now: number) => boolean };
   /**
@@ -51,11 +42,8 @@ export class Endpoint {
   readonly completeness = new Completeness();
   /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
   readonly #direct = new Bag<Delivery>();
+  readonly #sender: Sender;
   #webhook: Webhook;
-  #client: Client | null = null;
-  #signer: Signer | null = null;
-  /** with which each body begins */
-  #head: Buffer = Buffer.alloc(0);
   #inFlight = 0;
   #answeredAt = Date.now();
   #turn = 0;
@@ -81,7 +69,8 @@ export class Endpoint {
       onStoreFault: (reason) => this.#events.storeFault(this.#webhook, reason),
     };
     this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, options.allowance, parkedLanes);
-    this.#equip(null);
+    this.#sender = new Sender(options, webhook);
+    this.completeness.changed(null, webhook, this.listening, options.stream.next());
     this.#backlog.wake(false);
   }
 
@@ -132,7 +121,8 @@ export class Endpoint {
     const before = this.#webhook;
     this.#webhook = webhook;
     if (webhook.enabled) this.#gone = false;
-    this.#equip(before);
+    this.#sender.change(webhook);
+    this.completeness.changed(before, webhook, this.listening, this.#options.stream.next());
     if (!this.active) this.#parkQueued();
     this.lookAgain();
   }
@@ -235,7 +225,7 @@ export class Endpoint {
   halt(): void {
     this.#closed = true;
     this.#backlog.halt();
-    this.#client?.destroy().catch(() => undefined);
+    this.#sender.destroy().catch(() => undefined);
   }
 
   /** Forgets what is in memory, delivered or not. @returns how many that were */
@@ -244,25 +234,8 @@ export class Endpoint {
     const direct = this.#direct.items().filter((delivery) => !delivery.stored);
     const unwritten = [...this.#lanes.cutAll(), ...direct, ...(await this.#backlog.close())];
     for (const delivery of unwritten) settle(delivery);
-    await this.#client?.destroy();
+    await this.#sender.destroy();
     return unwritten.length;
-  }
-
-  #equip(before: Webhook | null): void {
-    this.completeness.changed(before, this.#webhook, this.listening, this.#options.stream.next());
-    const { endpoint, maxInFlight, secret, token } = this.#webhook;
-    if (before === null || before.token !== token) this.#head = bodyHead(token ?? this.#options.token);
-    if (before === null || before.secret !== secret) this.#signer = secret === null ? null : new Signer(secret);
-    if (before !== null && before.endpoint === endpoint && before.maxInFlight === maxInFlight) return;
-    const old = this.#client;
-    try {
-      this.#client = this.#options.connect(endpoint, maxInFlight);
-    } catch {
-      // The table's constraint lets some texts pass that are no URL; every attempt says so.
-      this.#client = null;
-    }
-    // What is under way there is let finish.
-    old?.retire().catch(() => undefined);
   }
 
   #run(): void {
@@ -293,17 +266,7 @@ export class Endpoint {
     this.#options.allowance.depart(footprint(delivery.note));
     if (delivery.direct) this.#direct.add(delivery);
     const started = performance.now();
-    const finished = ({ outcome }: { readonly outcome: Outcome }): void => this.#finished(delivery, outcome, performance.now() - started);
-    if (this.#client === null) {
-      queueMicrotask(() => finished({ outcome: { kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null } }));
-      return;
-    }
-    const { notificationId, lsn } = delivery.note;
-    const body = bodyOf(delivery.note, this.#head);
-    const timestamp = Math.floor(Date.now() / 1000);
-    const headers = ['content-type', 'application/json', 'user-agent', this.#options.userAgent, 'webhook-id', notificationId, 'webhook-timestamp', String(timestamp), 'slackchat-commit-lsn', formatLsn(lsn), ...this.completeness.headers];
-    if (this.#signer !== null) headers.push('webhook-signature', this.#signer.sign(notificationId, timestamp, ...body.parts));
-    this.#client.send({ headers, body }, finished);
+    this.#sender.send(delivery.note, this.completeness.headers, (outcome) => this.#finished(delivery, outcome, performance.now() - started));
   }
 
   #finished(delivery: Delivery, outcome: Outcome, ms: number): void {
