@@ -341,7 +341,7 @@ export class Backlog {
     const delivery: Delivery = {
       // Once it is to be sent, nothing collapses with it.
       note: { notificationId, lsn, seq, channelId, messageId: null, updateType: null, repeated: true, body },
-      lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
+      lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, cameAt: 0, committedAt: null, settle: null,
       lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, place: 0,
     };
     this.#loaded.set(notificationId, delivery);

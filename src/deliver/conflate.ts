@@ -84,7 +84,7 @@ export function mergeInto(waiting: readonly Delivery[], next: Delivery): readonl
     settle(earlier);
     settle(next);
   };
-  return [...rest, { ...next, note: net, queuedAt: earlier.queuedAt, settle: both }];
+  return [...rest, { ...next, note: net, cameAt: earlier.cameAt, settle: both }];
 }
 
 /**

@@ -26,7 +26,8 @@ export interface Delivery {
   readonly lane: string;
   /** from the stream and ordered by the lanes in memory; otherwise from its row */
   readonly direct: boolean;
-  readonly queuedAt: number;
+  /** how often its endpoint had been swept by then */
+  readonly cameAt: number;
   readonly committedAt: number | null;
   /** lets the ledger's entry go; once */
   settle: (() => void) | null;
@@ -51,9 +52,9 @@ export interface Delivery {
  * One from the stream.
  * @param dead why it is not sent
  */
-export function fresh(note: Note, lane: string, committedAt: number, release: () => void, dead: string | null): Delivery {
+export function fresh(note: Note, lane: string, committedAt: number, release: () => void, cameAt: number, dead: string | null): Delivery {
   return {
-    note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(), begun: false,
+    note, lane, committedAt, settle: release, direct: true, cameAt, begun: false,
     attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, place: 0,
   };
 }

@@ -2,7 +2,7 @@ import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
 import { SHARED_FROM } from './body.js';
-import { Endpoint, type EndpointOptions } from './endpoint.js';
+import { Endpoint, SWEEP_MS, type EndpointOptions } from './endpoint.js';
 import type { EndpointEvents } from './endpoint-events.js';
 import type { Parking } from './parking.js';
 import { Permit, TICK_MS } from './permit.js';
@@ -13,15 +13,14 @@ import { Permit, TICK_MS } from './permit.js';
  * delivery with 2,000, 32 with 200).
  */
 const BUSY = 128;
-/** More endpoints share what sixteen of them have: one process sends to all, and what waits for longer than two seconds is parked. */
-const BUSY_TOGETHER = 16 * BUSY;
+/** More endpoints share what eight of them have: one process sends to all, and what waits for longer than two seconds is parked. */
+const BUSY_TOGETHER = 8 * BUSY;
 /** So many are not settled at all endpoints together: each notification more is taken in by itself. */
 const CROWD = 2 * BUSY_TOGETHER;
 /** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked, though others wait for it. */
 const QUEUE_LIMIT = 2_000;
 /** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
 const STUCK_MS = 250;
-const SWEEP_MS = 250;
 /** A notification's own objects, beside its text; and those of one endpoint that has it to deliver. */
 const OVERHEAD_BYTES = 512;
 const DELIVERY_BYTES = 320;
@@ -231,7 +230,7 @@ export class Dispatcher {
     const limit = this.#busy;
     const othersWait = active.some((endpoint) => endpoint.queued <= limit);
     for (const endpoint of all) {
-      endpoint.sweep(now);
+      endpoint.sweep();
       // Rather rows than memory. What answers, if slowly, is parked when it has waited for long (`sweep`).
       const inTheWay = this.#overfull ? endpoint.queued > 0 : othersWait && endpoint.queued > QUEUE_LIMIT;
       if (inTheWay && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();

@@ -26,8 +26,12 @@ export interface EndpointOptions extends SenderOptions {
   readonly stream: { readonly repeatedBefore: () => Lsn; readonly storedBefore: () => Lsn; readonly next: () => Lsn };
 }
 
-/** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
-const SLOW_MS = 2_000;
+export const SWEEP_MS = 250;
+/**
+ * Unsettled for two seconds: parked, so that it holds neither the slot nor the memory. Counted in sweeps: for a
+ * time in which this process stood still (a thousand connections to be opened on a busy machine) nobody is slow.
+ */
+const SLOW_SWEEPS = 2_000 / SWEEP_MS;
 
 /**
  * One endpoint: sends what its lanes allow and parks what must wait. Nothing is written for what
@@ -47,6 +51,7 @@ export class Endpoint {
   #inFlight = 0;
   #answeredAt = Date.now();
   #turn = 0;
+  #sweeps = 0;
   #closed = false;
   /** it answered 410 and has not been enabled again */
   #gone = false;
@@ -130,7 +135,7 @@ export class Endpoint {
   /** @param release called once it is delivered, parked, or wanted no more */
   accept(note: Note, lane: string, committedAt: number, release: () => void): void {
     const repeated = this.#webhook.conflate && note.lsn < this.#options.stream.repeatedBefore();
-    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, null);
+    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, this.#sweeps, null);
     if (this.#closed) {
       settle(delivery);
     } else if (this.#backlog.holds(lane) || repeated || note.lsn < this.#options.stream.storedBefore()) {
@@ -146,7 +151,7 @@ export class Endpoint {
 
   /** It is not to be sent: it stands among the dead, with the reason. Nothing waits for it. */
   refuse(note: Note, lane: string, committedAt: number, release: () => void, reason: string): void {
-    const delivery = fresh(note, lane, committedAt, release, reason);
+    const delivery = fresh(note, lane, committedAt, release, this.#sweeps, reason);
     if (this.#closed) settle(delivery);
     else this.#backlog.add(delivery);
   }
@@ -163,17 +168,18 @@ export class Endpoint {
     this.#backlog.wake(false);
   }
 
-  /** Parks what has been on its way for too long. To be called a few times a second. */
-  sweep(now: number): void {
+  /** Parks what has been on its way for too long. To be called every SWEEP_MS. */
+  sweep(): void {
+    this.#sweeps += 1;
     for (const delivery of this.#direct.items()) {
-      if (delivery.stored || now - delivery.queuedAt < SLOW_MS) continue;
+      if (delivery.stored || this.#sweeps - delivery.cameAt < SLOW_SWEEPS) continue;
       this.#parkUnderWay(delivery);
       this.#parkBehind(delivery.lane);
     }
     // Others had taken all that may be under way together.
     this.#run();
     for (const head of this.#lanes.heads()) {
-      if (now - head.queuedAt < SLOW_MS) continue;
+      if (this.#sweeps - head.cameAt < SLOW_SWEEPS) continue;
       this.#parkQueued();
       break;
     }
