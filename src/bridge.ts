@@ -41,7 +41,7 @@ import type { Source } from './store/source.js';
 import { Term } from './store/term.js';
 import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
-import { isFirst, laneSql, shareOf } from './shard.js';
+import { isFirst, laneSql, shareOf, type Shard } from './shard.js';
 import { USER_AGENT } from './version.js';
 import { watchedTables } from './watched.js';
 import { Follower } from './wal/follow.js';
@@ -162,7 +162,7 @@ export class Bridge {
       channelIdFormat: config.CHANNEL_ID_FORMAT,
       maxPayloadBytes: config.MAX_PAYLOAD_MB * MEGABYTE,
       channelRequests: config.CHANNEL_REQUESTS === 'auto',
-      shard: config.SHARD === null ? null : { first },
+      shard: config.SHARD === null ? null : { first, own: ownIn(source, config.SHARD) },
       rendering,
       onAnomaly: anomalyEvents(log, this.#metrics),
     });
@@ -291,4 +291,8 @@ export class Bridge {
   #inBackground(what: string, work: Promise<unknown> | null): void {
     work?.catch((error: unknown) => this.#log.error({ reason: errorMessage(error) }, `${what} failed`));
   }
+}
+
+function ownIn(source: Source, shard: Shard): (messageIds: readonly string[]) => Promise<readonly string[]> {
+  return async (messageIds) => source.ownOf(shard, messageIds);
 }

@@ -10,7 +10,8 @@ import type { Observer } from './observer.js';
 import { savesOf } from './saves.js';
 import type { ChannelData } from './shape/channel-data.js';
 import type { RenderThread } from './shape/render/thread.js';
-import type { Output, Shaper, Shaping } from './shape/shaper.js';
+import type { Output, Shaper } from './shape/shaper.js';
+import type { Shaping } from './shape/work.js';
 import type { Source } from './store/source.js';
 import { delay } from './time.js';
 import type { Arrival, Inbox } from './wal/inbox.js';
@@ -136,7 +137,7 @@ export class Intake {
       const outputs = await this.#rooms.shaper.shape(pass.shaping, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
       if (generation !== this.#generation) return;
       for (const output of outputs) {
-        if (this.#rooms.dispatcher.crowded) await this.#rooms.dispatcher.room(signal);
+        if (this.#rooms.dispatcher.overfull) await this.#rooms.dispatcher.room(signal);
         if (generation !== this.#generation) return;
         this.#put(output);
         this.#done += 1;
@@ -155,7 +156,7 @@ export class Intake {
     const { entry } = output;
     switch (output.kind) {
       case 'notify':
-        this.#rooms.metrics.notifications.add(output.notification.updateType ?? 'channel');
+        this.#rooms.metrics.notifications.add(output.notification.replay === true ? 'replay' : (output.notification.updateType ?? 'channel'));
         entry.pending += 1;
         this.#rooms.late.deliver(output.notification, () => this.#rooms.ledger.settle(entry));
         return;

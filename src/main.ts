@@ -4,6 +4,7 @@ import { deliveriesCommand } from './cli/deliveries.js';
 import { demoCommand } from './cli/demo.js';
 import { doctorCommand } from './cli/doctor.js';
 import { listenCommand } from './cli/listen.js';
+import { replayCommand } from './cli/replay.js';
 import { requestCommands } from './cli/request.js';
 import { runCommand } from './cli/run.js';
 import { setupCommand } from './cli/setup.js';
@@ -23,7 +24,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .showHelpAfterError('(slackchat-bridge --help lists the commands and their options)')
     .addHelpText('after', '\nSettings come from the environment or from --env-file; docs/configuration.md lists them.\nExit status: 0 well, 1 failed, 2 wrong usage or configuration.');
-  const commands = [runCommand(), setupCommand(), doctorCommand(), statusCommand(), teardownCommand(), webhooksCommand(), deliveriesCommand(), ...requestCommands(), listenCommand(), demoCommand()];
+  const commands = [runCommand(), setupCommand(), doctorCommand(), statusCommand(), teardownCommand(), webhooksCommand(), deliveriesCommand(), ...requestCommands(), replayCommand(), listenCommand(), demoCommand()];
   for (const command of commands) {
     for (const each of [command, ...command.commands]) each.exitOverride().configureOutput(program.configureOutput());
     program.addCommand(command);

@@ -49,7 +49,7 @@ export interface ColumnLayout {
   readonly optional?: 'mapped' | 'always';
   /** a deleted row must still show it */
   readonly oldRow?: true;
-  /** only read when a whole channel is serialized */
+  /** not read for a notification: only when a whole channel is serialized, or messages are looked for */
   readonly whole?: true;
 }
 
@@ -101,6 +101,7 @@ export const LAYOUT: Readonly<Record<ChatEntity, TableLayout>> = {
     name: 'keywordargument',
     columns: {
       id: { kind: 'key', oldRow: true },
+      timestamp: { kind: 'timestamp', ...WHOLE },
       key: { kind: 'text' },
       value: { kind: 'text' },
       message_id: { kind: 'message', oldRow: true },

@@ -59,14 +59,15 @@ export class Metrics {
     'stream', 'standstill',
   ]);
   readonly slotLost = this.#gauge('slot_lost_timestamp_seconds', 'when the slot was last found lost, so that changes were missed; 0: not since this process began');
-  readonly notifications = this.#tally('notifications_total', 'notifications made, by what they tell; channel: about a channel as a whole', 'kind', [
-    'message_created', 'message_changed', 'message_deleted', 'channel',
+  readonly notifications = this.#tally('notifications_total', 'notifications made, by what they tell; channel: about a channel as a whole, replay: a message once more because a replay was asked for', 'kind', [
+    'message_created', 'message_changed', 'message_deleted', 'channel', 'replay',
   ]);
   readonly attempts = this.#tally('attempts_total', 'requests made, by outcome; rejected: any answer but 2xx and 410, unanswered: none', 'outcome', [
     'delivered', 'rejected', 'unanswered', 'gone',
   ]);
   readonly parked = this.#counter('deliveries_parked_total', 'deliveries written to the database, to be tried again or to wait behind another');
   readonly givenUp = this.#counter('deliveries_given_up_total', 'deliveries that became dead');
+  readonly conflated = this.#counter('deliveries_conflated_total', 'deliveries that were not made because they collapsed into others, or came to nothing with them (webhooks.conflate)');
   readonly verifications = this.#tally('verifications_total', 'challenges sent, by result', 'result', ['verified', 'failed']);
   readonly anomalies = this.#tally('anomalies_total', 'changes that could not be told in full, by kind', 'kind', ['no_old_row', 'unknown_channel', 'template_error', 'not_rendered']);
   readonly latency = new Distribution(

@@ -37,6 +37,9 @@ export function endpointEvents(log: Logger, metrics: Metrics, activity: Activity
       metrics.givenUp.inc(count);
       log.error({ ...about(webhook), count }, 'deliveries given up; they stay in slackchat_bridge.deliveries until they are retried or purged');
     },
+    collapsed(_webhook, count) {
+      metrics.conflated.inc(count);
+    },
     failing(webhook, reason) {
       log.warn({ ...about(webhook), reason }, 'endpoint fails: it is probed, and what is for it is parked');
     },

@@ -69,14 +69,14 @@ export interface Notification {
   readonly chatType: string | null;
   /** null: an explicit request, or about the channel as a whole; always sent */
   readonly updateType: UpdateType | null;
-  /** only to this endpoint; null: to all that want it */
-  readonly webhookId: string | null;
+  /** only to these endpoints; null: to all that want it */
+  readonly webhookIds: readonly string[] | null;
   /** the JSON object without its token; begins with `{"type":` */
   readonly body: string;
-  /** a message comes to a channel in which it may have been told of before */
-  readonly foretold?: boolean;
   /** why it is sent to nobody: it is dead for each endpoint that wants it */
   readonly dead?: string;
+  /** told once more because somebody asked for it: whatever update types an endpoint wants, and behind all else */
+  readonly replay?: true;
 }
 
 /** One row of slackchat_bridge.webhooks. */

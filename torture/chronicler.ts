@@ -220,6 +220,7 @@ export class Chronicler {
       const channelId = request[name];
       if (typeof channelId === 'string') this.#event({ ...common, kind, channelId });
     }
+    this.#replay(request, commit);
     const webhookId = request['resync'];
     if (typeof webhookId !== 'string') return;
     this.#announcing.add(commit);
@@ -227,11 +228,19 @@ export class Chronicler {
     for (const channelId of this.#channels.keys()) this.#event({ ...common, kind: 'channel', channelId, webhookId: webhookId === '*' ? null : webhookId });
   }
 
+  /** As a change of its children that nothing waits for; told whatever an endpoint wants otherwise. */
+  #replay({ replay, to }: Readonly<Record<string, unknown>>, commit: number): void {
+    const message = typeof replay === 'string' ? this.#messages.get(replay) : undefined;
+    if (message === undefined) return;
+    const about = { commit, kind: 'message_changed', messageId: message.id, channelId: message.channelId, childOnly: true, replay: true } as const;
+    for (const webhookId of Array.isArray(to) ? to.map(String) : [null]) this.#event({ ...about, webhookId });
+  }
+
   #event(about: Pick<Event, 'commit' | 'kind' | 'channelId'> & Partial<Event>): void {
     const { commit, kind, channelId, messageId = null } = about;
     const chatType = this.#names.chattype.get(this.#channels.get(channelId) ?? '') ?? null;
     const key = eventKey(commit, kind, messageId, channelId);
-    this.#events.push({ messageId, webhookId: null, channelGoes: false, elsewhere: false, dispensable: false, split: false, childOnly: false, held: false, rows: null, ...about, key, chatType });
+    this.#events.push({ messageId, webhookId: null, channelGoes: false, elsewhere: false, dispensable: false, split: false, childOnly: false, held: false, replay: false, rows: null, ...about, key, chatType });
   }
 
   /** What came later decides on some: a change of children alone goes out with a later write of the message, or not at all when that is gone. */

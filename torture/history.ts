@@ -28,6 +28,8 @@ export interface Event {
   readonly childOnly: boolean;
   /** it may have waited for the application's own UPDATE */
   readonly held: boolean;
+  /** somebody asked for it: it is told whatever update types an endpoint wants */
+  readonly replay: boolean;
   /** for a deletion: which states of the row it may show */
   readonly rows: readonly [number, number] | null;
 }

@@ -150,4 +150,94 @@ BEGIN
 END
 $$;
 
+-- Tables of children whose rows say when they were made.
+CREATE OR REPLACE FUNCTION slackchat_bridge.dated_children() RETURNS TABLE (name text, dated text, message_id text)
+LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+  SELECT c.name, c.dated, c.message_id
+    FROM (VALUES ({{reaction?}}::text, {{reaction.timestamp?}}::text, {{reaction.message_id?}}::text), ({{kwarg?}}, {{kwarg.timestamp?}}, {{kwarg.message_id?}})) AS c(name, dated, message_id)
+   WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = to_regclass(c.name) AND a.attname = c.dated AND a.attnum > 0 AND NOT a.attisdropped)
+$$;
+
+-- One page of a replay: asks for messages to be told once more, as they are by then, whose rows say that they are not
+-- older than `since`, by their own timestamp or by that of a reaction or keyword argument. They come in the order of the
+-- first timestamp that says so; a page begins behind (after_at, after_id), where the one before ended.
+CREATE OR REPLACE FUNCTION slackchat_bridge.replay_page(
+  since timestamptz, INOUT until timestamptz, channels text[], webhooks bigint[], after_at timestamptz, after_id text, at_most integer,
+  OUT messages integer, OUT last_at timestamptz, OUT last_id text
+)
+-- Timestamps without a zone are taken for UTC, as they are when they are told.
+LANGUAGE plpgsql SET search_path = pg_catalog SET timezone = 'UTC' AS $$
+#variable_conflict use_variable
+DECLARE
+  bounds CONSTANT text := '%1$s >= $1 AND %1$s <= $2 AND (%1$s, %2$s) > ($4, $5) AND ($3 IS NULL OR m.%3$I::text = ANY ($3))%4$s ORDER BY %1$s, %2$s LIMIT $6';
+  sources text[];
+  earlier text;
+  newest timestamptz;
+  wanted text[];
+  child record;
+  other record;
+  found record;
+  begin_id {{message}}.{{message.id}}%TYPE := after_id;
+BEGIN
+  IF since IS NULL THEN
+    RAISE EXCEPTION 'a replay needs a time to begin at' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
+  SELECT array_agg(slackchat_bridge.must_be_channel(c.id)) INTO wanted FROM unnest(channels) AS c(id);
+  PERFORM slackchat_bridge.must_be_webhook(w.id) FROM unnest(webhooks) AS w(id);
+  IF until IS NULL THEN
+    -- What comes later is told anyway.
+    SELECT max(m.{{message.timestamp}}) INTO until FROM {{message}} m;
+    FOR child IN SELECT * FROM slackchat_bridge.dated_children() LOOP
+      EXECUTE format('SELECT max(%I) FROM %s', child.dated, child.name) INTO newest;
+      until := greatest(until, newest);
+    END LOOP;
+    until := coalesce(until, since);
+  END IF;
+  sources := ARRAY[format('SELECT m.%I::timestamptz AS at, m.%I AS id FROM {{message}} m WHERE ', {{message.timestamp?}}, {{message.id?}})
+    || format(bounds, format('m.%I', {{message.timestamp?}}), format('m.%I', {{message.id?}}), {{message.channel_id?}}, '')];
+  FOR child IN SELECT * FROM slackchat_bridge.dated_children() LOOP
+    -- A message that is newer itself comes with its own timestamp; any other with that of the first of its children.
+    earlier := format(' AND m.%I < $1', {{message.timestamp?}});
+    FOR other IN SELECT * FROM slackchat_bridge.dated_children() LOOP
+      earlier := earlier || format(' AND NOT EXISTS (SELECT FROM %s e WHERE e.%I = c.%I AND e.%I >= $1 AND e.%I < c.%I)', other.name, other.message_id, child.message_id, other.dated, other.dated, child.dated);
+    END LOOP;
+    sources := sources || (format('SELECT c.%1$I::timestamptz AS at, c.%2$I AS id FROM %3$s c JOIN {{message}} m ON m.%4$I = c.%2$I WHERE ', child.dated, child.message_id, child.name, {{message.id?}})
+      || format(bounds, format('c.%I', child.dated), format('c.%I', child.message_id), {{message.channel_id?}}, earlier));
+  END LOOP;
+  messages := 0;
+  FOR found IN EXECUTE format('SELECT min(s.at) AS at, s.id FROM ((%s)) s GROUP BY s.id ORDER BY 1, 2 LIMIT $6', array_to_string(sources, ') UNION ALL ('))
+    USING since, until, wanted, coalesce(after_at, '-infinity'), begin_id, at_most
+  LOOP
+    PERFORM slackchat_bridge.emit(json_strip_nulls(json_build_object('replay', found.id::text, 'to', webhooks::text[])));
+    messages := messages + 1;
+    last_at := found.at;
+    last_id := found.id::text;
+  END LOOP;
+END
+$$;
+
+-- All pages at once: asks for all messages that are not older to be told once more, to all endpoints or to these; returns
+-- how many. Where they are many, the command `slackchat-bridge replay` is gentler: it waits for each page to be told.
+CREATE OR REPLACE FUNCTION slackchat_bridge.replay(since timestamptz, channels text[] DEFAULT NULL, webhooks bigint[] DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+#variable_conflict use_variable
+DECLARE
+  page record;
+  until timestamptz;
+  after_at timestamptz;
+  after_id text;
+  total bigint := 0;
+BEGIN
+  LOOP
+    SELECT p.* INTO page FROM slackchat_bridge.replay_page(since, until, channels, webhooks, after_at, after_id, 1000) AS p;
+    total := total + page.messages;
+    EXIT WHEN page.messages < 1000;
+    until := page.until;
+    after_at := page.last_at;
+    after_id := page.last_id;
+  END LOOP;
+  RETURN total;
+END
+$$;
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA slackchat_bridge FROM PUBLIC;

@@ -4,15 +4,15 @@ import type { Result } from '../receiver/receive.js';
 const CONTENT_LIMIT = 160;
 
 /** One request in one line, for people. */
-export function inWords({ status, reason, repeat, payload, id }: Result, at: Date): string {
+export function inWords({ status, reason, repeat, replay, payload, id }: Result, at: Date): string {
   const outcome = status === 200 ? (repeat ? 'repeat' : '') : `answered ${status}: ${plain(reason)}`;
-  const parts = [at.toISOString().slice(11, 23), payload === null ? 'refused' : kindOf(payload).padEnd(15), payload === null ? '' : about(payload), outcome, id === null ? '' : `id=${plain(id)}`];
+  const parts = [at.toISOString().slice(11, 23), payload === null ? 'refused' : kindOf(payload).padEnd(15), payload === null ? '' : about(payload), replay ? 'replay' : '', outcome, id === null ? '' : `id=${plain(id)}`];
   return parts.filter((part) => part !== '').join('  ');
 }
 
 /** One request in one line, for programs: all of it but the token. */
-export function inJson({ status, reason, repeat, payload, id }: Result, at: Date): string {
-  return JSON.stringify({ at, id, status, ...(reason === '' ? {} : { reason }), repeat, payload: payload === null ? null : { ...payload, token: undefined } });
+export function inJson({ status, reason, repeat, replay, payload, id }: Result, at: Date): string {
+  return JSON.stringify({ at, id, status, ...(reason === '' ? {} : { reason }), repeat, ...(replay ? { replay } : {}), payload: payload === null ? null : { ...payload, token: undefined } });
 }
 
 function kindOf(payload: Payload): string {

@@ -13,7 +13,8 @@ export function withDatabase<T>(envFile: string | undefined, work: (client: pg.C
   return withProgress('waiting for the database', inSession(envFile, work));
 }
 
-async function inSession<T>(envFile: string | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
+/** The same, for a command that says itself what it is at. */
+export async function inSession<T>(envFile: string | undefined, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const config = databaseConfig(environmentWith(envFile));
   const connection = await connectionConfig(config.environment, 'slackchat-bridge command');
   const options = '-c search_path=pg_catalog -c statement_timeout=60000 -c lock_timeout=10000';

@@ -2,7 +2,8 @@ import { errorMessage } from '../errors.js';
 import { delay } from '../time.js';
 import type { Allowance } from './allowance.js';
 import { planParking } from './conflate.js';
-import { settle, type Delivery } from './delivery.js';
+import { broughtBack, settle, type Delivery } from './delivery.js';
+import { batchOf, rowOf, WRITE_BATCH } from './outbox.js';
 import type { DueNote, Except, ParkedOutcome, Parking } from './parking.js';
 
 /** What the endpoint tells its backlog. */
@@ -17,18 +18,18 @@ export interface BacklogHost {
   busyLanes(): readonly string[];
   /** what waits collapses into its net effect */
   conflates(): boolean;
+  /** something waits that what yields must not go before */
+  busy(): boolean;
   /** something is due: take it with `next` */
   onDue(): void;
   onParked(count: number): void;
   onDead(count: number): void;
+  onCollapsed(count: number): void;
   onStoreFault(reason: string): void;
 }
 
 /** Of so many deliveries the lanes are remembered one by one; beyond, all lanes count as parked. */
 const LANES_LIMIT = 1_000;
-const WRITE_BATCH = 500;
-/** Of their bodies in one statement, unless one alone is larger. */
-const WRITE_CHARACTERS = 2_000_000;
 const LOAD_LIMIT = 256;
 /** However the rows' times are, the database is not asked more often. */
 const PUMP_FLOOR_MS = 50;
@@ -46,6 +47,11 @@ export class Backlog {
   /** brought back and not finished, by notification id */
   readonly #loaded = new Map<string, Delivery>();
   #due: Delivery[] = [];
+  #dueYielding: Delivery[] = [];
+  /** something that yields may wait */
+  #mayYield = true;
+  /** it was left where it is, because something else waits */
+  #passedOver = false;
   #outbox: Delivery[] = [];
   #outcomes: ParkedOutcome[] = [];
   /** null: every lane */
@@ -82,6 +88,7 @@ export class Backlog {
   add(delivery: Delivery): void {
     delivery.stored = true;
     this.#outbox.push(delivery);
+    this.#mayYield ||= delivery.note.replay;
     // Nothing waits behind one that is not sent.
     if (!delivery.dead) this.#lanes?.add(delivery.lane);
     if (this.#lanes !== null && this.#lanes.size > LANES_LIMIT) this.#lanes = null;
@@ -102,9 +109,26 @@ export class Backlog {
     return this.#due.shift();
   }
 
+  /** To be asked for when nothing else may go. */
+  nextYielding(): Delivery | undefined {
+    return this.#dueYielding.shift();
+  }
+
+  /** Something waits that does not yield: what does, and was brought back, gives its place to it. */
+  giveWay(): void {
+    if (this.#dueYielding.length === 0) return;
+    this.#mayYield = true;
+    this.#passedOver = true;
+    for (const { note } of this.#dueYielding) this.#unload(note.notificationId);
+    this.#dueYielding = [];
+  }
+
   /** More may be sent than before, or the rows were changed by hand. */
   wake(changedByHand: boolean): void {
-    if (changedByHand) this.#lanes = null;
+    if (changedByHand) {
+      this.#lanes = null;
+      this.#mayYield = true;
+    }
     if (this.#lanes?.size === 0) return;
     this.#pumpAt = 0;
     this.#wakes += 1;
@@ -113,7 +137,12 @@ export class Backlog {
 
   /** Something was finished: there may be room for more. */
   refill(): void {
-    if (this.#due.length === 0 && this.#lanes?.size !== 0) this.#kick();
+    if (this.#passedOver && !this.#host.busy()) {
+      this.#passedOver = false;
+      this.wake(false);
+    } else if (this.#due.length === 0 && this.#dueYielding.length === 0 && this.#lanes?.size !== 0) {
+      this.#kick();
+    }
   }
 
   /** Brings nothing back any more. */
@@ -125,8 +154,9 @@ export class Backlog {
 
   /** The endpoint is gone: what was brought back is not sent any more. */
   forgetDue(): void {
-    for (const { note } of this.#due) this.#unload(note.notificationId);
+    for (const { note } of [...this.#due, ...this.#dueYielding]) this.#unload(note.notificationId);
     this.#due = [];
+    this.#dueYielding = [];
   }
 
   /** Stops without letting go of anything: what is not written is sent again after the next start. */
@@ -186,12 +216,10 @@ export class Backlog {
   }
 
   async #writeOutbox(): Promise<void> {
-    const batch = this.#outbox.slice(0, this.#batchLength());
+    const batch = batchOf(this.#outbox);
     const conflates = this.#host.conflates();
-    const { remove, park } = conflates ? await this.#plan(batch) : { remove: [], park: batch };
-    const rows = park.map(({ note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun }) => ({
-      ...note, updateType: conflates ? note.updateType : null, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun,
-    }));
+    const { remove, park, collapsed } = conflates ? await this.#plan(batch) : { remove: [], park: batch, collapsed: 0 };
+    const rows = park.map((delivery) => rowOf(delivery, conflates));
     const freed = await this.#parking.park(this.#webhookId, rows, remove).catch((error: unknown) => {
       // It may have been written all the same, and only its answer lost: to collapse once more with that would be once too often.
       if (conflates) for (const delivery of batch) delivery.note = { ...delivery.note, repeated: true };
@@ -203,6 +231,7 @@ export class Backlog {
     for (const delivery of batch) settle(delivery);
     const dead = batch.filter((delivery) => delivery.dead).length;
     if (dead > 0) this.#host.onDead(dead);
+    if (collapsed > 0) this.#host.onCollapsed(collapsed);
     if (dead < batch.length) this.#host.onParked(batch.length - dead);
     this.#pumpAt = 0;
   }
@@ -210,12 +239,6 @@ export class Backlog {
   async #plan(batch: readonly Delivery[]): Promise<ReturnType<typeof planParking>> {
     const of = batch.flatMap(({ lane, note: { messageId } }) => (messageId === null ? [] : [{ lane, messageId }]));
     return planParking(of.length === 0 ? [] : await this.#parking.waiting(this.#webhookId, of), batch);
-  }
-
-  #batchLength(): number {
-    let characters = 0;
-    const end = this.#outbox.findIndex(({ note }, index) => index === WRITE_BATCH || (index > 0 && (characters += note.body.length) > WRITE_CHARACTERS));
-    return end < 0 ? this.#outbox.length : end;
   }
 
   async #writeOutcomes(): Promise<void> {
@@ -246,7 +269,7 @@ export class Backlog {
     const room = Math.min(allowed * 2, LOAD_LIMIT) - this.#loaded.size;
     if (room <= 0) {
       // What is loaded may have been waiting for this very moment.
-      if (this.#due.length > 0) this.#host.onDue();
+      if (this.#isDue) this.#host.onDue();
       return;
     }
     const now = Date.now();
@@ -256,8 +279,9 @@ export class Backlog {
     }
     const wakes = this.#wakes;
     const probing = this.#host.probing();
+    this.#passedOver = this.#mayYield && this.#host.busy();
     const more = await this.#bringBack(room, probing);
-    if (this.#due.length > 0) this.#host.onDue();
+    if (this.#isDue) this.#host.onDue();
     if (probing) await this.#expire();
     if (this.#draining) return;
     if (more) {
@@ -276,6 +300,10 @@ export class Backlog {
     this.#setTimer(this.#pumpAt);
   }
 
+  get #isDue(): boolean {
+    return this.#due.length > 0 || this.#dueYielding.length > 0;
+  }
+
   /** @returns whether there is more than there was room for */
   async #bringBack(room: number, probing: boolean): Promise<boolean> {
     const reserved = this.#allowance.reserve();
@@ -284,6 +312,7 @@ export class Backlog {
     try {
       const rows = await this.#parking.due(this.#webhookId, room, this.#except(), probing, reserved);
       for (const row of rows) if (row.body !== null) used += this.#load(row, row.body, row.body.length);
+      if (!this.#passedOver) this.#mayYield = rows.some(({ yields }) => yields);
       const large = rows.find(({ body, bytes }) => body === null && bytes > reserved);
       if (large !== undefined) await this.#bringBackLarge(large, probing);
       return rows.length >= room || rows.some(({ body }) => body === null);
@@ -332,21 +361,16 @@ export class Backlog {
     const lanes = new Set(this.#host.busyLanes());
     for (const { lane } of this.#loaded.values()) lanes.add(lane);
     for (const { lane } of this.#outbox) lanes.add(lane);
-    return { notificationIds: [...this.#loaded.keys()], lanes: [...lanes], whileRepeating: this.#host.conflates() };
+    return { notificationIds: [...this.#loaded.keys()], lanes: [...lanes], whileRepeating: this.#host.conflates(), yielding: this.#passedOver };
   }
 
   /** @returns its length */
   #load(row: DueNote, body: string, reserved: number | 'large'): number {
-    const { notificationId, lsn, seq, channelId, lane, attempts, firstAttemptAt, parkedAt } = row;
-    const delivery: Delivery = {
-      // Once it is to be sent, nothing collapses with it.
-      note: { notificationId, lsn, seq, channelId, messageId: null, updateType: null, repeated: true, body },
-      lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, cameAt: 0, committedAt: null, settle: null,
-      lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, place: 0,
-    };
+    const { notificationId, lane, yields } = row;
+    const delivery = broughtBack(row, body, reserved);
     this.#loaded.set(notificationId, delivery);
     this.#lanes?.add(lane);
-    this.#due.push(delivery);
+    (yields ? this.#dueYielding : this.#due).push(delivery);
     return body.length;
   }
 

@@ -6,8 +6,7 @@ import { settle, type Delivery, type Note, type Place } from './delivery.js';
  * the text of the last of them. So whoever has seen that id has seen that state, and whoever has not gets it, also when
  * the stream is read again after a crash: they collapse again (an endpoint holds back what is repeated until all of it is
  * there), into the same id or a later one. What an attempt has begun for may have been received: it stays as it is,
- * and nothing passes it. What is repeated may have been received too, and of a message that was told of before it came the
- * receiver may know: the deletion of such a message is told.
+ * and nothing passes it. What is repeated may have been received too: the deletion of such a message is told.
  */
 
 /** One that has a row. Its text is not needed: what is left bears a later one. */
@@ -33,7 +32,8 @@ export function netEffect(earlier: Told, later: Note): Note | 'nothing' | 'both'
   if (earlier.messageId === null || !isSame(earlier, later)) return 'both';
   const kind = netKind(earlier, later);
   if (kind === 'nothing' || kind === 'both') return kind;
-  return { ...later, updateType: kind, body: withKind(later.body, later.updateType, kind), repeated: earlier.repeated || later.repeated };
+  // With what is live it is live: nobody who passes replays over may miss it.
+  return { ...later, updateType: kind, body: withKind(later.body, later.updateType, kind), repeated: earlier.repeated || later.repeated, replay: earlier.replay && later.replay };
 }
 
 function netKind(earlier: Told, later: Told): UpdateType | 'nothing' | 'both' {
@@ -84,17 +84,26 @@ export function mergeInto(waiting: readonly Delivery[], next: Delivery): readonl
     settle(earlier);
     settle(next);
   };
-  return [...rest, { ...next, note: net, cameAt: earlier.cameAt, settle: both }];
+  return [...rest, { ...next, note: net, queuedAt: earlier.queuedAt, settle: both }];
+}
+
+/** What a batch comes to. */
+interface Parked {
+  /** ids whose rows go */
+  readonly remove: readonly string[];
+  readonly park: readonly Delivery[];
+  /** how many went into others, or came to nothing */
+  readonly collapsed: number;
 }
 
 /**
  * What is to be written for a batch, in the order of the commits for each lane.
  * @param stored what waits in rows: all about the messages of the batch, and the last about the channel in each lane
- * @returns the ids whose rows go, and what is written
  */
-export function planParking(stored: readonly StoredNote[], batch: readonly Delivery[]): { readonly remove: readonly string[]; readonly park: readonly Delivery[] } {
+export function planParking(stored: readonly StoredNote[], batch: readonly Delivery[]): Parked {
   const lanes = new Map<string, Kept[]>();
   const remove: string[] = [];
+  let collapsed = 0;
   const lineOf = (lane: string): Kept[] => {
     const line = lanes.get(lane) ?? [];
     lanes.set(lane, line);
@@ -102,10 +111,14 @@ export function planParking(stored: readonly StoredNote[], batch: readonly Deliv
   };
   for (const told of stored) insert(lineOf(told.lane), { told, begun: told.begun, stored: true, delivery: null });
   for (const delivery of batch) {
-    const gone = delivery.dead ? apart(lineOf(delivery.lane), delivery) : place(lineOf(delivery.lane), delivery);
-    if (gone?.stored === true) remove.push(gone.told.notificationId);
+    const line = lineOf(delivery.lane);
+    const before = line.length;
+    const gone = delivery.dead ? apart(line, delivery) : place(line, delivery);
+    if (gone === null) continue;
+    if (gone.stored) remove.push(gone.told.notificationId);
+    collapsed += before + 1 - line.length;
   }
-  return { remove, park: [...lanes.values()].flat().flatMap(({ delivery }) => delivery ?? []) };
+  return { remove, collapsed, park: [...lanes.values()].flat().flatMap(({ delivery }) => delivery ?? []) };
 }
 
 /** What is not sent collapses with nothing. */
@@ -144,9 +157,9 @@ function place(line: Kept[], delivery: Delivery): Kept | null {
  */
 function again(kept: Kept, delivery: Delivery): Kept {
   if (kept.begun || kept.told.channelId !== delivery.note.channelId) return kept;
-  const { told: { updateType, repeated }, stored } = kept;
+  const { told: { updateType, repeated, replay }, stored } = kept;
   const { note } = delivery;
-  const renewed: Note = { ...note, updateType, repeated, body: withKind(note.body, note.updateType, updateType) };
+  const renewed: Note = { ...note, updateType, repeated, replay, body: withKind(note.body, note.updateType, updateType) };
   return { told: renewed, begun: delivery.begun, stored, delivery: { ...delivery, note: renewed } };
 }
 

@@ -15,8 +15,10 @@ export interface Note extends Place {
   readonly messageId: string | null;
   /** null: it collapses with nothing */
   readonly updateType: UpdateType | null;
-  /** the receiver may have had it before, because the stream brought it once more, or may know of what it tells by an earlier one */
+  /** the stream brought it once more: the receiver may have had it before */
   readonly repeated: boolean;
+  /** told once more because somebody asked for it: it yields to all else */
+  readonly replay: boolean;
   readonly body: string;
 }
 
@@ -26,8 +28,7 @@ export interface Delivery {
   readonly lane: string;
   /** from the stream and ordered by the lanes in memory; otherwise from its row */
   readonly direct: boolean;
-  /** how often its endpoint had been swept by then */
-  readonly cameAt: number;
+  readonly queuedAt: number;
   readonly committedAt: number | null;
   /** lets the ledger's entry go; once */
   settle: (() => void) | null;
@@ -52,10 +53,21 @@ export interface Delivery {
  * One from the stream.
  * @param dead why it is not sent
  */
-export function fresh(note: Note, lane: string, committedAt: number, release: () => void, cameAt: number, dead: string | null): Delivery {
+export function fresh(note: Note, lane: string, committedAt: number | null, release: () => void, dead: string | null): Delivery {
   return {
-    note, lane, committedAt, settle: release, direct: true, cameAt, begun: false,
+    note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(), begun: false,
     attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, place: 0,
+  };
+}
+
+/** One whose row says that its time has come. @param reserved what it takes of the allowance */
+export function broughtBack(row: Omit<Note, 'messageId' | 'updateType' | 'repeated' | 'body'> & Pick<Delivery, 'lane' | 'attempts' | 'firstAttemptAt'> & { readonly parkedAt: number }, body: string, reserved: number | 'large'): Delivery {
+  const { notificationId, lsn, seq, channelId, replay, lane, attempts, firstAttemptAt, parkedAt } = row;
+  return {
+    // Once it is to be sent, nothing collapses with it.
+    note: { notificationId, lsn, seq, channelId, messageId: null, updateType: null, repeated: true, replay, body },
+    lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
+    lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, place: 0,
   };
 }
 

@@ -2,7 +2,7 @@ import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
 import { SHARED_FROM } from './body.js';
-import { Endpoint, SWEEP_MS, type EndpointOptions } from './endpoint.js';
+import { Endpoint, type EndpointOptions } from './endpoint.js';
 import type { EndpointEvents } from './endpoint-events.js';
 import type { Parking } from './parking.js';
 import { Permit, TICK_MS } from './permit.js';
@@ -13,14 +13,11 @@ import { Permit, TICK_MS } from './permit.js';
  * delivery with 2,000, 32 with 200).
  */
 const BUSY = 128;
-/** More endpoints share what eight of them have: one process sends to all, and what waits for longer than two seconds is parked. */
-const BUSY_TOGETHER = 8 * BUSY;
-/** So many are not settled at all endpoints together: each notification more is taken in by itself. */
-const CROWD = 2 * BUSY_TOGETHER;
 /** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked, though others wait for it. */
 const QUEUE_LIMIT = 2_000;
 /** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
 const STUCK_MS = 250;
+const SWEEP_MS = 250;
 /** A notification's own objects, beside its text; and those of one endpoint that has it to deliver. */
 const OVERHEAD_BYTES = 512;
 const DELIVERY_BYTES = 320;
@@ -37,10 +34,6 @@ export class Dispatcher {
   readonly #sweeper: NodeJS.Timeout;
   readonly #ticker: NodeJS.Timeout;
   #bytes = 0;
-  /** deliveries that are neither made nor parked */
-  #unsettled = 0;
-  /** how many active endpoints there were of late */
-  #active = 1;
   #waiters: (() => void)[] = [];
 
   /** Nothing is sent before `resume`. */
@@ -98,21 +91,20 @@ export class Dispatcher {
     let pending = 1;
     const settled = (): void => {
       pending -= 1;
-      this.#unsettled -= 1;
       this.#bytes -= DELIVERY_BYTES;
       if (pending > 0) return;
       this.#bytes -= bytes;
       release();
       this.#wakeWaiters();
     };
-    const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, committedAt, foretold = false, dead } = notification;
-    const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: foretold, body };
-    this.#unsettled += 1;
+    const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, dead, replay = false } = notification;
+    const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: false, replay, body };
+    // How long a replay takes says nothing of what is live.
+    const committedAt = replay ? null : notification.committedAt;
     this.#bytes += DELIVERY_BYTES;
     for (const endpoint of this.#endpoints.values()) {
       if (!endpoint.listening || !wants(endpoint.webhook, notification) || !only(endpoint.webhook)) continue;
       pending += 1;
-      this.#unsettled += 1;
       this.#bytes += DELIVERY_BYTES;
       const lane = laneOf(endpoint.webhook, notification);
       if (dead === undefined) endpoint.accept(note, lane, committedAt, settled);
@@ -131,9 +123,9 @@ export class Dispatcher {
     };
   }
 
-  /** Before another notification is taken in, `room` is to be asked. */
-  get crowded(): boolean {
-    return this.#unsettled > CROWD || this.#overfull;
+  /** Nothing more should be taken in before something has gone; see `room`. */
+  get overfull(): boolean {
+    return this.#bytes > this.#maxBytes;
   }
 
   /** Resolves when more may be taken in. */
@@ -198,25 +190,13 @@ export class Dispatcher {
     clearInterval(this.#ticker);
   }
 
-  get #overfull(): boolean {
-    return this.#bytes > this.#maxBytes;
-  }
-
-  /** So many wait for an endpoint that is busy. */
-  get #busy(): number {
-    return Math.min(BUSY, Math.ceil(BUSY_TOGETHER / this.#active));
-  }
-
   #full(): boolean {
-    if (this.#overfull) return true;
-    const limit = this.#busy;
-    // Without a look at each: there are not as many as would make all of them busy.
-    if (this.#unsettled <= limit) return false;
+    if (this.overfull) return true;
     let busy = false;
     let idle = false;
     for (const endpoint of this.#endpoints.values()) {
-      if (endpoint.queued > QUEUE_LIMIT) return true;
-      if (endpoint.queued > limit) busy = true;
+      if (endpoint.live > QUEUE_LIMIT) return true;
+      if (endpoint.live > BUSY) busy = true;
       else idle ||= endpoint.active;
     }
     return busy && !idle;
@@ -225,14 +205,11 @@ export class Dispatcher {
   #sweep(): void {
     const now = Date.now();
     const all = [...this.#endpoints.values()];
-    const active = all.filter((endpoint) => endpoint.active);
-    this.#active = Math.max(1, active.length);
-    const limit = this.#busy;
-    const othersWait = active.some((endpoint) => endpoint.queued <= limit);
+    const othersWait = all.some((endpoint) => endpoint.active && endpoint.live <= BUSY);
     for (const endpoint of all) {
-      endpoint.sweep();
+      endpoint.sweep(now);
       // Rather rows than memory. What answers, if slowly, is parked when it has waited for long (`sweep`).
-      const inTheWay = this.#overfull ? endpoint.queued > 0 : othersWait && endpoint.queued > QUEUE_LIMIT;
+      const inTheWay = this.overfull ? endpoint.queued > 0 : othersWait && endpoint.live > QUEUE_LIMIT;
       if (inTheWay && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
     }
     this.#wakeWaiters();
@@ -256,10 +233,10 @@ function footprint(body: string): number {
 /** Whether this endpoint asked for such a notification. */
 export function wants(webhook: Webhook, notification: Notification): boolean {
   if (webhook.deliverFrom !== null && notification.lsn < webhook.deliverFrom) return false;
-  if (notification.webhookId !== null && notification.webhookId !== webhook.id) return false;
+  if (notification.webhookIds?.includes(webhook.id) === false) return false;
   // A chat type that is not known any more may be one of these: rather told too much than lost.
   if (webhook.chatTypes !== null && notification.chatType !== null && !webhook.chatTypes.includes(notification.chatType)) return false;
-  return notification.updateType === null || webhook.updateTypes === null || webhook.updateTypes.includes(notification.updateType);
+  return notification.updateType === null || notification.replay === true || webhook.updateTypes === null || webhook.updateTypes.includes(notification.updateType);
 }
 
 /** What keeps its order: a message's deliveries, or a channel's. */

@@ -7,6 +7,8 @@ export interface EndpointEvents {
   attempted(webhook: Webhook, note: Note, outcome: Outcome, attempt: number, ms: number, committedAt: number | null): void;
   parked(webhook: Webhook, count: number): void;
   dead(webhook: Webhook, count: number): void;
+  /** so many went into the net effect of others, or came to nothing with them */
+  collapsed(webhook: Webhook, count: number): void;
   /** it fails as a whole */
   failing(webhook: Webhook, reason: string): void;
   recovered(webhook: Webhook): void;

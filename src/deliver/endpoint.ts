@@ -1,7 +1,9 @@
 import type { Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
 import type { Allowance } from './allowance.js';
+import type { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
+import { bodyHead } from './body.js';
 import { Backlog, type BacklogHost } from './backlog.js';
 import { Completeness } from './completeness.js';
 import { mergeInto } from './conflate.js';
@@ -10,13 +12,21 @@ import { footprint, fresh, settle, type Delivery, type Note } from './delivery.j
 import { Lanes } from './lanes.js';
 import type { Parking } from './parking.js';
 import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
-import { Sender, type SenderOptions } from './sender.js';
+import { requestOf } from './request.js';
+import { Signer } from './signature.js';
 
-export interface EndpointOptions extends SenderOptions {
+/** Sends requests to one address. */
+export type Client = Pick<EndpointClient, 'send' | 'retire' | 'destroy'>;
+
+export interface EndpointOptions {
   readonly timing: RetryTiming;
   readonly timeoutMs: number;
+  /** @throws {TypeError} when the endpoint is no URL */
+  readonly connect: (endpoint: string, connections: number) => Client;
   /** one for all endpoints */
   readonly allowance: Allowance;
+  readonly token: string;
+  readonly userAgent: string;
   /** requests may be begun */
   readonly permit: { readonly holds: (now: number) => boolean };
   /**
@@ -26,12 +36,8 @@ export interface EndpointOptions extends SenderOptions {
   readonly stream: { readonly repeatedBefore: () => Lsn; readonly storedBefore: () => Lsn; readonly next: () => Lsn };
 }
 
-export const SWEEP_MS = 250;
-/**
- * Unsettled for two seconds: parked, so that it holds neither the slot nor the memory. Counted in sweeps: for a
- * time in which this process stood still (a thousand connections to be opened on a busy machine) nobody is slow.
- */
-const SLOW_SWEEPS = 2_000 / SWEEP_MS;
+/** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
+const SLOW_MS = 2_000;
 
 /**
  * One endpoint: sends what its lanes allow and parks what must wait. Nothing is written for what
@@ -42,16 +48,18 @@ export class Endpoint {
   readonly #events: EndpointEvents;
   readonly #breaker: Breaker;
   readonly #backlog: Backlog;
-  readonly #lanes = new Lanes<Delivery>();
+  readonly #lanes = new Lanes<Delivery>(({ note }) => note.replay);
   readonly completeness = new Completeness();
   /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
   readonly #direct = new Bag<Delivery>();
-  readonly #sender: Sender;
   #webhook: Webhook;
+  #client: Client | null = null;
+  #signer: Signer | null = null;
+  /** with which each body begins */
+  #head: Buffer = Buffer.alloc(0);
   #inFlight = 0;
   #answeredAt = Date.now();
   #turn = 0;
-  #sweeps = 0;
   #closed = false;
   /** it answered 410 and has not been enabled again */
   #gone = false;
@@ -68,14 +76,15 @@ export class Endpoint {
       probing: () => this.#breaker.open,
       busyLanes: () => this.#direct.items().map((delivery) => delivery.lane),
       conflates: () => this.#webhook.conflate,
+      busy: () => this.#lanes.live > 0,
       onDue: () => this.#run(),
       onParked: (count) => this.#events.parked(this.#webhook, count),
       onDead: (count) => this.#events.dead(this.#webhook, count),
+      onCollapsed: (count) => this.#events.collapsed(this.#webhook, count),
       onStoreFault: (reason) => this.#events.storeFault(this.#webhook, reason),
     };
     this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, options.allowance, parkedLanes);
-    this.#sender = new Sender(options, webhook);
-    this.completeness.changed(null, webhook, this.listening, options.stream.next());
+    this.#equip(null);
     this.#backlog.wake(false);
   }
 
@@ -116,6 +125,11 @@ export class Endpoint {
     return this.#lanes.queued;
   }
 
+  /** Of these, what does not yield. */
+  get live(): number {
+    return this.#lanes.live;
+  }
+
   /** In memory and neither delivered nor parked. */
   get unsettled(): number {
     return this.#lanes.queued + this.#direct.items().filter((delivery) => !delivery.stored).length + this.#backlog.pending;
@@ -126,39 +140,42 @@ export class Endpoint {
     const before = this.#webhook;
     this.#webhook = webhook;
     if (webhook.enabled) this.#gone = false;
-    this.#sender.change(webhook);
-    this.completeness.changed(before, webhook, this.listening, this.#options.stream.next());
-    if (!this.active) this.#parkQueued();
+    this.#equip(before);
+    if (!this.active) this.relieve();
     this.lookAgain();
   }
 
   /** @param release called once it is delivered, parked, or wanted no more */
-  accept(note: Note, lane: string, committedAt: number, release: () => void): void {
+  accept(note: Note, lane: string, committedAt: number | null, release: () => void): void {
     const repeated = this.#webhook.conflate && note.lsn < this.#options.stream.repeatedBefore();
-    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, this.#sweeps, null);
+    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, null);
     if (this.#closed) {
       settle(delivery);
     } else if (this.#backlog.holds(lane) || repeated || note.lsn < this.#options.stream.storedBefore()) {
       // Its row can be in another lane: since it was written the message may have moved to another channel.
       this.#park(delivery);
     } else {
-      const merged = this.#webhook.conflate ? mergeInto(this.#lanes.waiting(lane), delivery) : null;
+      const waiting = this.#webhook.conflate ? this.#lanes.waiting(lane) : [];
+      const merged = waiting.length === 0 ? null : mergeInto(waiting, delivery);
       if (merged === null) this.#lanes.push(lane, delivery);
-      else this.#lanes.replace(lane, merged);
+      else {
+        this.#events.collapsed(this.#webhook, waiting.length + 1 - merged.length);
+        this.#lanes.replace(lane, merged);
+      }
       this.#run();
     }
   }
 
   /** It is not to be sent: it stands among the dead, with the reason. Nothing waits for it. */
-  refuse(note: Note, lane: string, committedAt: number, release: () => void, reason: string): void {
-    const delivery = fresh(note, lane, committedAt, release, this.#sweeps, reason);
+  refuse(note: Note, lane: string, committedAt: number | null, release: () => void, reason: string): void {
+    const delivery = fresh(note, lane, committedAt, release, reason);
     if (this.#closed) settle(delivery);
     else this.#backlog.add(delivery);
   }
 
   /** The rows were changed by hand. What is in memory goes behind them. */
   wake(): void {
-    this.#parkQueued();
+    this.relieve();
     this.#backlog.wake(true);
   }
 
@@ -168,33 +185,29 @@ export class Endpoint {
     this.#backlog.wake(false);
   }
 
-  /** Parks what has been on its way for too long. To be called every SWEEP_MS. */
-  sweep(): void {
-    this.#sweeps += 1;
+  /** Parks what has been on its way for too long. To be called a few times a second. */
+  sweep(now: number): void {
     for (const delivery of this.#direct.items()) {
-      if (delivery.stored || this.#sweeps - delivery.cameAt < SLOW_SWEEPS) continue;
+      if (delivery.stored || now - delivery.queuedAt < SLOW_MS) continue;
       this.#parkUnderWay(delivery);
       this.#parkBehind(delivery.lane);
     }
     // Others had taken all that may be under way together.
     this.#run();
     for (const head of this.#lanes.heads()) {
-      if (this.#sweeps - head.cameAt < SLOW_SWEEPS) continue;
-      this.#parkQueued();
+      if (now - head.queuedAt < SLOW_MS) continue;
+      this.relieve();
       break;
     }
+    for (const delivery of this.#lanes.cutYielding((head) => now - head.queuedAt >= SLOW_MS)) this.#park(delivery);
+    if (this.#lanes.live > 0) this.#backlog.giveWay();
   }
 
-  /** What waits goes into rows, and so does what comes, until little is left of them. */
-  #parkQueued(): void {
+  /** Nothing waits in memory any more: it goes into rows, and so does what comes, until little is left of them. */
+  relieve(): void {
     const waiting = this.#lanes.cutAll();
     if (waiting.length > 0) this.#backlog.holdAll();
     for (const delivery of waiting) this.#park(delivery);
-  }
-
-  /** Memory is short: nothing waits in it any more. */
-  relieve(): void {
-    this.#parkQueued();
   }
 
   /** It is gone: what waits in memory is dropped. @returns how many that were */
@@ -222,7 +235,7 @@ export class Endpoint {
       this.#backlog.add(delivery);
       this.#parkBehind(delivery.lane);
     }
-    this.#parkQueued();
+    this.relieve();
     await this.#backlog.flush();
     await this.abandon();
   }
@@ -231,7 +244,7 @@ export class Endpoint {
   halt(): void {
     this.#closed = true;
     this.#backlog.halt();
-    this.#sender.destroy().catch(() => undefined);
+    this.#client?.destroy().catch(() => undefined);
   }
 
   /** Forgets what is in memory, delivered or not. @returns how many that were */
@@ -240,8 +253,25 @@ export class Endpoint {
     const direct = this.#direct.items().filter((delivery) => !delivery.stored);
     const unwritten = [...this.#lanes.cutAll(), ...direct, ...(await this.#backlog.close())];
     for (const delivery of unwritten) settle(delivery);
-    await this.#sender.destroy();
+    await this.#client?.destroy();
     return unwritten.length;
+  }
+
+  #equip(before: Webhook | null): void {
+    this.completeness.changed(before, this.#webhook, this.listening, this.#options.stream.next());
+    const { endpoint, maxInFlight, secret, token } = this.#webhook;
+    if (before === null || before.token !== token) this.#head = bodyHead(token ?? this.#options.token);
+    if (before === null || before.secret !== secret) this.#signer = secret === null ? null : new Signer(secret);
+    if (before !== null && before.endpoint === endpoint && before.maxInFlight === maxInFlight) return;
+    const old = this.#client;
+    try {
+      this.#client = this.#options.connect(endpoint, maxInFlight);
+    } catch {
+      // The table's constraint lets some texts pass that are no URL; every attempt says so.
+      this.#client = null;
+    }
+    // What is under way there is let finish.
+    old?.retire().catch(() => undefined);
   }
 
   #run(): void {
@@ -260,10 +290,11 @@ export class Endpoint {
     return this.active && this.#options.permit.holds(performance.now()) ? this.#breaker.allowed(this.#webhook.maxInFlight, Date.now()) : 0;
   }
 
-  /** Live ones and parked ones take turns, so that neither starves the other. */
+  /** What is direct and what was parked take turns, so that neither starves the other; what yields goes when there is nothing else. */
   #take(): Delivery | undefined {
     this.#turn ^= 1;
-    return this.#turn === 0 ? (this.#backlog.next() ?? this.#lanes.next()) : (this.#lanes.next() ?? this.#backlog.next());
+    const next = this.#turn === 0 ? (this.#backlog.next() ?? this.#lanes.next()) : (this.#lanes.next() ?? this.#backlog.next());
+    return next ?? this.#lanes.nextYielding() ?? this.#backlog.nextYielding();
   }
 
   #send(delivery: Delivery): void {
@@ -272,7 +303,12 @@ export class Endpoint {
     this.#options.allowance.depart(footprint(delivery.note));
     if (delivery.direct) this.#direct.add(delivery);
     const started = performance.now();
-    this.#sender.send(delivery.note, this.completeness.headers, (outcome) => this.#finished(delivery, outcome, performance.now() - started));
+    const finished = ({ outcome }: { readonly outcome: Outcome }): void => this.#finished(delivery, outcome, performance.now() - started);
+    if (this.#client === null) {
+      queueMicrotask(() => finished({ outcome: { kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null } }));
+      return;
+    }
+    this.#client.send(requestOf(delivery.note, this.#head, this.#options.userAgent, this.completeness.headers, this.#signer), finished);
   }
 
   #finished(delivery: Delivery, outcome: Outcome, ms: number): void {
@@ -340,7 +376,7 @@ export class Endpoint {
     if (kind === 'dead') this.#events.dead(this.#webhook, 1);
     if (!opened) return;
     this.#backlog.holdAll();
-    this.#parkQueued();
+    this.relieve();
     this.#events.failing(this.#webhook, reason);
   }
 

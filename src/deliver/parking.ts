@@ -17,6 +17,8 @@ export interface ParkedNote extends Note {
 /** A row whose time has come. */
 export interface DueNote extends Omit<ParkedNote, 'body' | 'lastStatus' | 'lastError' | 'nextAttemptAt' | 'dead' | 'messageId' | 'updateType' | 'repeated' | 'begun'> {
   readonly parkedAt: number;
+  /** everything else goes before it: it is a replay, and nothing in its lane waits for it */
+  readonly yields: boolean;
   /** of the body */
   readonly bytes: number;
   /** null: there was no room for it */
@@ -40,6 +42,8 @@ export interface Except {
   readonly lanes: readonly string[];
   /** nothing at all while the stream brings commits once more */
   readonly whileRepeating: boolean;
+  /** what yields, while something waits that does not */
+  readonly yielding: boolean;
 }
 
 /** slackchat_bridge.deliveries, as a backlog needs it. Its calls for one endpoint never overlap. */

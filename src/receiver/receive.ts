@@ -16,6 +16,8 @@ export interface Context {
   readonly receivedAt: number;
   /** position in the WAL of the commit that caused it, '0/16B3748'; null: it was sent without one */
   readonly commitLsn: string | null;
+  /** it was told before, and is told once more as it is now, because somebody asked for a replay */
+  readonly replay: boolean;
   /** This endpoint has received all that it was to be told of commits from `since` on and before `lsn`. null: nothing is known. */
   readonly resolved: { readonly since: string; readonly lsn: string } | null;
 }
@@ -30,6 +32,8 @@ export interface Result {
   /** null: it could not be read, or came from somebody else */
   readonly payload: Payload | null;
   readonly id: string | null;
+  /** it was sent because somebody asked for a replay */
+  readonly replay: boolean;
   /** what the function that does the work threw */
   readonly error?: unknown;
 }
@@ -122,17 +126,18 @@ export function receiving(options: HandlerOptions): (request: IncomingRequest) =
   return async (request) => {
     const receivedAt = Date.now();
     const id = headerOf(request.headers, 'webhook-id') ?? null;
+    const replay = headerOf(request.headers, 'slackchat-replay') === 'true';
     let payload: Payload | null = null;
     try {
       payload = check(request);
-      if (payload.type === 'url_verification') return finish(challengeAnswer(payload.challenge), { reason: '', repeat: false, payload, id });
+      if (payload.type === 'url_verification') return finish(challengeAnswer(payload.challenge), { reason: '', repeat: false, payload, id, replay });
       const notification = payload;
-      const repeat = await turns.take(turnOf(notification, ordering), () => work(notification, { id, headers: request.headers, receivedAt, ...positions(request.headers) }));
-      return finish({ status: 200, headers: {}, body: '' }, { reason: '', repeat, payload, id });
+      const repeat = await turns.take(turnOf(notification, ordering), () => work(notification, { id, headers: request.headers, receivedAt, replay, ...positions(request.headers) }));
+      return finish({ status: 200, headers: {}, body: '' }, { reason: '', repeat, payload, id, replay });
     } catch (error) {
       const answer = refusal(error);
       const reason = error instanceof Error ? error.message : String(error);
-      return finish(answer, { reason, repeat: false, payload, id, ...(payload !== null || answer.status === 500 ? { error } : {}) });
+      return finish(answer, { reason, repeat: false, payload, id, replay, ...(payload !== null || answer.status === 500 ? { error } : {}) });
     }
   };
 }

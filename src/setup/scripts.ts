@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { literal } from './statements.js';
 import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
 
 /** One SQL file of the package. */
@@ -30,10 +31,17 @@ export function readScripts(): readonly Script[] {
   return [...read('migrations', 'migration'), ...read('functions', 'functions')];
 }
 
-/** The functions name the application's tables, which are named in the configuration: {{channel}}, {{channel.id}}. */
+/**
+ * The functions name the application's tables, which are named in the configuration: {{channel}}, {{channel.id}}. With a
+ * question mark the name is a text, and NULL where there is no such table or column: {{reaction?}}, {{reaction.timestamp?}}.
+ */
 export function withNames(sql: string, tables: readonly TableMapping[]): string {
-  return sql.replaceAll(/\{\{(\w+)(?:\.(\w+))?\}\}/gu, (_all, entity: string, column: string | undefined) => {
+  return sql.replaceAll(/\{\{(\w+)(?:\.(\w+))?(\?)?\}\}/gu, (_all, entity: string, column: string | undefined, asText: string | undefined) => {
     const table = tables.find((mapped) => mapped.entity === entity);
+    if (asText !== undefined) {
+      const name = column === undefined ? table && qualifiedName(table) : table?.columns[column];
+      return name === undefined ? 'NULL' : literal(name);
+    }
     if (table === undefined) throw new RangeError(`no table is mapped for ${entity}`);
     return column === undefined ? qualifiedName(table) : quoteIdent(table.columns[column] ?? column);
   });

@@ -3,12 +3,31 @@ import type { ChannelRequest } from './payload.js';
 
 export type ControlEffect = Extract<Effect, { kind: 'control' }>;
 
-/** Each brings its own deliveries back; all else that is asked for is done once. */
-export function concernsEveryShard(effect: Effect): boolean {
-  return effect.kind === 'message' || (effect.kind === 'control' && typeof effect.request['retry'] === 'string');
+/** A message is to be told once more, as it is by now. */
+export interface ReplayEffect {
+  readonly kind: 'replay';
+  readonly place: number;
+  readonly messageId: string;
+  /** to these endpoints; null: to all */
+  readonly to: readonly string[] | null;
 }
 
-export function asksForEveryChannel(effect: Effect): boolean {
+/** What of them asks for messages to be told once more is that. */
+export function withReplays(effects: readonly Effect[]): readonly (Effect | ReplayEffect)[] {
+  return effects.some((effect) => effect.kind === 'control') ? effects.map((effect) => (effect.kind === 'control' ? (replayed(effect) ?? effect) : effect)) : effects;
+}
+
+function replayed({ place, request: { replay, to } }: ControlEffect): ReplayEffect | null {
+  if (typeof replay !== 'string') return null;
+  return { kind: 'replay', place, messageId: replay, to: Array.isArray(to) ? to.map(String) : null };
+}
+
+/** Each brings its own deliveries back, and tells its own messages; all else that is asked for is done once. */
+export function concernsEveryShard(effect: Effect | ReplayEffect): boolean {
+  return effect.kind === 'message' || effect.kind === 'replay' || (effect.kind === 'control' && typeof effect.request['retry'] === 'string');
+}
+
+export function asksForEveryChannel(effect: Effect | ReplayEffect): boolean {
   return effect.kind === 'truncate' || (effect.kind === 'control' && typeof effect.request['resync'] === 'string');
 }
 

@@ -40,15 +40,16 @@ export function messageNotification(
     readonly chatType: string | null;
     readonly messageId: string;
     readonly updateType: UpdateType;
-    /** see `Notification` */
-    readonly foretold?: boolean;
     /** JSON text, or of how many characters a text is that alone is too large */
     readonly message: string | number;
+    /** it is told once more, to these endpoints (null: all) */
+    readonly replayTo?: readonly string[] | null;
   },
 ): Notification {
-  const { channelId, chatType, messageId, updateType, foretold = false, message } = about;
+  const { channelId, chatType, messageId, updateType, message, replayTo } = about;
+  const replay = replayTo !== undefined;
   return {
-    id: notificationId(origin, origin.part === null ? String(seq) : `${updateType.slice('message_'.length)}-${origin.part}-${headerSafe(messageId)}`),
+    id: notificationId(origin, origin.part === null ? String(seq) : `${replay ? 'replay' : updateType.slice('message_'.length)}-${origin.part}-${headerSafe(messageId)}`),
     lsn: origin.commitLsn,
     seq,
     committedAt: origin.committedAt,
@@ -56,8 +57,8 @@ export function messageNotification(
     messageId,
     chatType,
     updateType,
-    webhookId: null,
-    foretold,
+    webhookIds: replayTo ?? null,
+    ...(replay ? { replay } : {}),
     ...messageBody(`{"type":"update_notification","channel":${JSON.stringify(spell(channelId, channelIdFormat))},"chat_type":${JSON.stringify(chatType)},"update_type":"${updateType}"`, message, maxPayloadBytes),
   };
 }
@@ -67,9 +68,9 @@ export function channelNotification(
   origin: Origin,
   seq: number,
   channelIdFormat: ChannelIdFormat,
-  about: { readonly channelId: string; readonly chatType: string | null; readonly webhookId: string | null },
+  about: { readonly channelId: string; readonly chatType: string | null; readonly webhookIds: readonly string[] | null },
 ): Notification {
-  const { channelId, chatType, webhookId } = about;
+  const { channelId, chatType, webhookIds } = about;
   return {
     id: notificationId(origin, `${seq}-${headerSafe(channelId)}`),
     lsn: origin.commitLsn,
@@ -79,7 +80,7 @@ export function channelNotification(
     messageId: null,
     chatType,
     updateType: null,
-    webhookId,
+    webhookIds,
     body: JSON.stringify({ type: 'update_notification', channel: spell(channelId, channelIdFormat), chat_type: chatType }),
   };
 }
@@ -101,7 +102,7 @@ export function requestNotification(origin: Origin, seq: number, type: ChannelRe
     messageId: null,
     chatType,
     updateType: null,
-    webhookId: null,
+    webhookIds: null,
     // With hyphens, whatever CHANNEL_ID_FORMAT says: the application spells it so here.
     ...requestBody(`{"type":"${type}","channel":${JSON.stringify(channelId)}`, `,"chat_type":${JSON.stringify(chatType)}}`, data),
   };

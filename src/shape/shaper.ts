@@ -1,17 +1,16 @@
 import type { Lsn } from '../lsn.js';
 import type { Notification, Row, Transaction, UpdateType } from '../types.js';
-import { asksForEveryChannel, concernsEveryShard, requested, type ControlEffect } from './asked.js';
+import { asksForEveryChannel, concernsEveryShard, requested, withReplays, type ControlEffect, type ReplayEffect } from './asked.js';
 import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
-import { channelRequests } from './channel-requests.js';
 import type { Directory } from './directory.js';
-import { Foretold } from './foretold.js';
+import { channelRequests } from './channel-requests.js';
 import { serializeMessage } from './message.js';
-import { namesIn } from './names.js';
 import { channelNotification, messageNotification, requestNotification, type ChannelJson, type Origin, type PayloadOptions } from './payload.js';
 import { Recent } from './recent.js';
 import type { Rendering } from './render/rendering.js';
 import type { Rendered } from './render/templates.js';
 import { Settling, type Held } from './settling.js';
+import { readsOf, SLICE, sliceOf, type Shaping, type Work } from './work.js';
 
 /** A message and its children in one snapshot. */
 export interface StoredMessage {
@@ -20,8 +19,6 @@ export interface StoredMessage {
   readonly children: Children;
 }
 
-/** So many effects are read and told at a time: of a very large transaction never all at once. */
-const SLICE = 1_000;
 /** Of messages that are read at once, in bytes of text; a few are read without asking how long they are. */
 const READ_BYTES = 4 * 1024 * 1024;
 const FEW = 8;
@@ -30,15 +27,11 @@ const CHANNELS = 1_000;
 /** So many characters of text are kept of messages told of late. */
 const RECENT_CHARACTERS = 300_000;
 
-/** Messages by id, as one snapshot of the database has them. */
-export interface Snapshot {
-  readonly messages: ReadonlyMap<string, StoredMessage>;
-  /** all that it shows was committed before this position */
-  readonly readAt: Lsn;
-}
+/** Messages by id. */
+type Snapshot = ReadonlyMap<string, StoredMessage>;
 
 const NO_KWARGS: ReadonlyMap<string, string> = new Map();
-const NOTHING_READ: Snapshot = { messages: new Map(), readAt: 0n };
+const NOTHING_READ: Snapshot = new Map();
 
 export interface ShapeSource {
   /** The messages with their children, read in one snapshot. */
@@ -68,27 +61,10 @@ export interface ShapeOptions extends PayloadOptions {
   /** changes of channels are requests (CHANNEL_REQUESTS=auto) */
   readonly channelRequests: boolean;
   /** null: this instance tells of everything; otherwise it shares the messages with others, and the first tells of whole channels */
-  readonly shard: { readonly first: boolean } | null;
+  readonly shard: { readonly first: boolean; /** those of these messages that are this instance's */ readonly own: (messageIds: readonly string[]) => Promise<readonly string[]> } | null;
   readonly rendering: Rendering;
   /** something that a person should know about: said once per kind by the caller */
   readonly onAnomaly: (kind: 'no_old_row' | 'unknown_channel' | 'template_error' | 'not_rendered', detail: Readonly<Record<string, unknown>>) => void;
-}
-
-interface Work<E> {
-  readonly entry: E;
-  readonly origin: Origin;
-  /** the transaction did not come in parts */
-  readonly whole: boolean;
-  readonly effect: Effect;
-}
-
-/** What was taken to be shaped, and how far that has come. */
-export interface Shaping<E> {
-  readonly work: readonly Work<E>[];
-  at: number;
-  /** of an announcement of all channels that is under way: the last that was announced */
-  channel: string | null;
-  done: boolean;
 }
 
 /** Transactions in, notifications out, in commit order. */
@@ -98,7 +74,6 @@ export class Shaper<E> {
   readonly #options: ShapeOptions;
   readonly #settling = new Settling<E>();
   readonly #recent = new Recent(RECENT_CHARACTERS);
-  readonly #foretold = new Foretold();
 
   constructor(source: ShapeSource, directory: Directory, options: ShapeOptions) {
     this.#source = source;
@@ -115,7 +90,6 @@ export class Shaper<E> {
   reset(): void {
     this.#settling.clear();
     this.#recent.clear();
-    this.#foretold.clear();
   }
 
   /** @param arrivals committed and visible to other sessions */
@@ -127,7 +101,7 @@ export class Shaper<E> {
       for (const effect of this.#effects(transaction)) work.push({ entry, origin, whole, effect });
       this.#directory.apply(transaction);
     }
-    return { work, at: 0, channel: null, done: false };
+    return { work, at: 0, channel: null, done: false, sorted: this.#options.shard === null };
   }
 
   /**
@@ -136,6 +110,7 @@ export class Shaper<E> {
    * May be called again when a read failed: it changes nothing before its reads are done.
    */
   async shape(shaping: Shaping<E>, now: number): Promise<readonly Output<E>[]> {
+    if (!shaping.sorted) await this.#leaveOut(shaping);
     const next = shaping.work[shaping.at];
     if (next !== undefined && asksForEveryChannel(next.effect)) return this.#everyChannel(shaping, next);
     const slice = sliceOf(shaping);
@@ -145,11 +120,12 @@ export class Shaper<E> {
 
     // All reads come first: a fault in one of them leaves everything as it was.
     const snapshot = await this.#read(work, due);
-    await this.#ensureNames(work.map(({ effect }) => effect), snapshot.messages.values());
+    await this.#ensureNames(work, snapshot);
 
     const outputs: Outputs<E> = [];
     for (const item of work) {
       if (item.effect.kind === 'message') this.#message(item, item.effect, snapshot, now, outputs);
+      else if (item.effect.kind === 'replay') this.#replay(item, item.effect, snapshot, outputs);
       else if (item.effect.kind === 'control') this.#control(item, item.effect, outputs);
     }
     shaping.at = end;
@@ -168,7 +144,7 @@ export class Shaper<E> {
     await this.#directory.ensureChannels(channelIds);
     const webhookId = item.effect.kind === 'control' ? String(item.effect.request['resync']) : '*';
     const outputs: Outputs<E> = [];
-    this.#channels(item, item.effect.place, channelIds, webhookId === '*' ? null : webhookId, outputs);
+    this.#channels(item, item.effect.place, channelIds, webhookId === '*' ? null : [webhookId], outputs);
     const whole = channelIds.length < CHANNELS;
     shaping.channel = whole ? null : (channelIds.at(-1) ?? null);
     if (whole) shaping.at += 1;
@@ -177,12 +153,20 @@ export class Shaper<E> {
 
   /** Messages of a channel as notifications show them. */
   async serialize(messages: readonly { readonly row: Row; readonly children: Children }[]): Promise<readonly string[]> {
-    await this.#ensureNames([], messages);
+    await this.#ensureNames([], new Map(messages.map(({ row, children }, index) => [String(index), { row, children, maintained: false }])));
     return Promise.all(messages.map(async ({ row, children }) => this.#serialize(row, children, row['channel_id'] ?? '')));
   }
 
-  #effects(transaction: Transaction): readonly Effect[] {
-    const effects = coalesce(transaction.changes);
+  /** Every instance hears of all that are to be told once more. */
+  async #leaveOut(shaping: Shaping<E>): Promise<void> {
+    const asked = shaping.work.flatMap(({ effect }) => (effect.kind === 'replay' ? [effect.messageId] : []));
+    const own = new Set(asked.length === 0 ? [] : await this.#options.shard?.own(asked));
+    shaping.work = shaping.work.filter(({ effect }) => effect.kind !== 'replay' || own.has(effect.messageId));
+    shaping.sorted = true;
+  }
+
+  #effects(transaction: Transaction): readonly (Effect | ReplayEffect)[] {
+    const effects = withReplays(coalesce(transaction.changes));
     // What is not filtered by message reaches every instance that shares them.
     if (this.#options.shard?.first === false) return effects.filter(concernsEveryShard);
     const requests = this.#options.channelRequests ? channelRequests(transaction.changes) : [];
@@ -209,8 +193,34 @@ export class Shaper<E> {
     return end < 0 ? { work, due } : { work: work.slice(0, end), due: due.slice(0, Math.max(0, end - work.length)) };
   }
 
-  async #ensureNames(effects: readonly Effect[], messages: Iterable<{ readonly row: Row | null; readonly children: Children }>): Promise<void> {
-    const { channels, users, args } = namesIn(effects, messages);
+  async #ensureNames(work: readonly Work<E>[], snapshot: Snapshot): Promise<void> {
+    const channels = new Set<string>();
+    const users = new Set<string>();
+    const args = new Set<string>();
+    const add = (set: Set<string>, id: string | null | undefined): void => {
+      if (typeof id === 'string') set.add(id);
+    };
+    const row = (message: Row | null): void => {
+      add(channels, message?.['channel_id']);
+      add(users, message?.['user_id']);
+    };
+    const children = ({ reaction }: Children): void => {
+      for (const child of reaction) {
+        add(users, child['user_id']);
+        add(args, child['argument_id']);
+      }
+    };
+    for (const { effect } of work) {
+      if (effect.kind === 'control') add(channels, requested(effect.request)?.channelId);
+      if (effect.kind !== 'message') continue;
+      row(effect.before);
+      row(effect.row);
+      children(effect.children);
+    }
+    for (const message of snapshot.values()) {
+      row(message.row);
+      children(message.children);
+    }
     await this.#directory.ensureChannels(channels);
     await this.#directory.ensure('user', users);
     await this.#directory.ensure('argument', args);
@@ -239,7 +249,7 @@ export class Shaper<E> {
         return;
       }
       case 'changed': {
-        const maintained = snapshot.messages.get(effect.messageId)?.maintained === true;
+        const maintained = snapshot.get(effect.messageId)?.maintained === true;
         // What has a row by itself from before a crash must be told by itself again: the row must not stay as it was read then.
         const again = origin.commitLsn < this.#options.storedBefore();
         if (effect.row === null && maintained && this.#options.settleMs > 0 && !again && !this.#settling.full) {
@@ -256,8 +266,17 @@ export class Shaper<E> {
     const { row, children } = this.#state(effect, snapshot);
     // Only children were written, and the message is gone by now and not remembered: its deletion follows.
     if (row === null) return;
-    if (effect.row === null) this.#foretold.put(effect.messageId, row['channel_id'] ?? '', snapshot.readAt);
     this.#notify(entry, origin, effect.place * 2, 'message_changed', effect.messageId, effect.row ?? row, row, children, outputs);
+  }
+
+  /** As a change of children alone is told, and behind those of the message that still wait. One that is deleted by now is not told. */
+  #replay({ entry, origin }: Work<E>, { place, messageId, to }: ReplayEffect, snapshot: Snapshot, outputs: Outputs<E>): void {
+    for (const held of this.#settling.take(messageId)) {
+      this.#changed(held.entry, held.origin, held.effect, snapshot, outputs);
+      outputs.push({ kind: 'release', entry: held.entry });
+    }
+    const { row = null, children = NO_CHILDREN } = snapshot.get(messageId) ?? {};
+    if (row !== null) this.#notify(entry, origin, place * 2, 'message_changed', messageId, row, row, children, outputs, to);
   }
 
   /**
@@ -266,7 +285,7 @@ export class Shaper<E> {
    * deleted by now is told from the WAL: its deletion follows.
    */
   #state(effect: MessageEffect, snapshot: Snapshot): { readonly row: Row | null; readonly children: Children } {
-    const found = snapshot.messages.get(effect.messageId);
+    const found = snapshot.get(effect.messageId);
     const newest = found?.row ?? effect.row;
     if (newest !== null && newest['text'] !== undefined) this.#recent.put(effect.messageId, newest);
     if (found?.row !== undefined && found.row !== null) return { row: found.row, children: found.children };
@@ -283,6 +302,7 @@ export class Shaper<E> {
     row: Row | null,
     children: Children,
     outputs: Outputs<E>,
+    replayTo?: readonly string[] | null,
   ): void {
     const channelId = place?.['channel_id'] === undefined ? row?.['channel_id'] : place['channel_id'];
     // In no channel, which another schema than the application's may allow.
@@ -293,9 +313,8 @@ export class Shaper<E> {
     }
     const chatType = this.#directory.chatType(channelId);
     if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
-    const foretold = updateType === 'message_created' && this.#foretold.has(messageId, channelId, origin.commitLsn);
     const told = (message: string | number): Output<E> => {
-      const about = { channelId, chatType, messageId, updateType, foretold, message };
+      const about = { channelId, chatType, messageId, updateType, message, ...(replayTo === undefined ? {} : { replayTo }) };
       return { kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options, about) };
     };
     const characters = row['text']?.length ?? 0;
@@ -317,9 +336,9 @@ export class Shaper<E> {
     return rendered instanceof Promise ? rendered.then(serialize) : serialize(rendered);
   }
 
-  #channels(item: Work<E>, place: number, channelIds: Iterable<string>, webhookId: string | null, outputs: Outputs<E>): void {
+  #channels(item: Work<E>, place: number, channelIds: Iterable<string>, webhookIds: readonly string[] | null, outputs: Outputs<E>): void {
     for (const channelId of channelIds) {
-      const about = { channelId, chatType: this.#directory.chatType(channelId), webhookId };
+      const about = { channelId, chatType: this.#directory.chatType(channelId), webhookIds };
       const notification = channelNotification(item.origin, place * 2, this.#options.channelIdFormat, about);
       outputs.push({ kind: 'notify', entry: item.entry, notification });
     }
@@ -347,22 +366,4 @@ function isThere<E>(outputs: Outputs<E>): outputs is Output<E>[] {
 
 function asItIs(content: string): Rendered {
   return { content, args: [], kwargs: NO_KWARGS, attachment: null, problems: [] };
-}
-
-/** The message that each has to be told from as the database has it; null: told from its own transaction. */
-function readsOf<E>(work: readonly Work<E>[], due: readonly Held<E>[]): readonly (string | null)[] {
-  const reads = work.map(({ whole, effect }) => {
-    if (effect.kind !== 'message' || effect.net === 'deleted') return null;
-    // All children of a new message are in its own transaction, unless that came in parts.
-    return effect.net !== 'created' || !whole ? effect.messageId : null;
-  });
-  return due.length === 0 ? reads : [...reads, ...due.map(({ effect }) => effect.messageId)];
-}
-
-/** What comes next, up to an announcement of all channels, which has slices of its own. */
-function sliceOf<E>({ work, at }: Shaping<E>): readonly Work<E>[] {
-  if (at === 0 && work.length <= SLICE && !work.some(({ effect }) => asksForEveryChannel(effect))) return work;
-  const slice = work.slice(at, at + SLICE);
-  const end = slice.findIndex(({ effect }) => asksForEveryChannel(effect));
-  return end < 0 ? slice : slice.slice(0, end);
 }

@@ -27,6 +27,7 @@ export class ChannelReader {
    * @returns 'missing': there is no such channel; 'large': nothing of it was visited
    */
   async read(channelId: string, maxBytes: number, visit: ChannelVisit): Promise<'read' | 'missing' | 'large'> {
+    if (!this.#source.canHave('channel', channelId)) return 'missing';
     const client = await this.#pool.connect();
     let fault: Error | undefined;
     try {

@@ -1,96 +1,8 @@
 import type pg from 'pg';
 import { formatLsn, parseLsn, type Lsn } from '../lsn.js';
-import type { UpdateType } from '../types.js';
+import type { DueDelivery, DueRow, Except, Kept, ParkedDelivery, ParkedResult, Removed, Repeating } from './parked-rows.js';
 import type { Term } from './term.js';
 import { readWaiting, type AboutMessage, type WaitingDelivery } from './waiting.js';
-
-/** A delivery as slackchat_bridge.deliveries keeps it. Times are milliseconds since 1970. */
-export interface ParkedDelivery {
-  readonly notificationId: string;
-  readonly lane: string;
-  readonly lsn: Lsn;
-  readonly seq: number;
-  readonly channelId: string;
-  readonly body: string;
-  readonly attempts: number;
-  readonly firstAttemptAt: number | null;
-  readonly lastStatus: number | null;
-  readonly lastError: string | null;
-  /** null: as soon as its lane allows */
-  readonly nextAttemptAt: number | null;
-  /** it does not wait to be sent; `lastError` says why */
-  readonly dead: boolean;
-  /** null: about the channel as a whole */
-  readonly messageId: string | null;
-  /** null: it collapses with nothing */
-  readonly updateType: UpdateType | null;
-  /** the stream brought it once more */
-  readonly repeated: boolean;
-  /** an attempt was begun */
-  readonly begun: boolean;
-}
-
-/** A parked delivery that is due: the head of its lane. */
-export interface DueDelivery {
-  readonly notificationId: string;
-  readonly lane: string;
-  readonly lsn: Lsn;
-  readonly seq: number;
-  readonly channelId: string;
-  /** of the body */
-  readonly bytes: number;
-  /** null: there was no room for it */
-  readonly body: string | null;
-  readonly attempts: number;
-  readonly firstAttemptAt: number | null;
-  readonly parkedAt: number;
-}
-
-export interface Removed {
-  readonly kind: 'delivered' | 'dropped';
-  readonly notificationId: string;
-  readonly lane: string;
-}
-
-export interface Kept {
-  readonly kind: 'retry' | 'dead';
-  readonly notificationId: string;
-  readonly lane: string;
-  readonly status: number | null;
-  readonly reason: string;
-  readonly attempts: number;
-  readonly nextAttemptAt: number;
-}
-
-export type ParkedResult = Removed | Kept;
-
-/** Deliveries that are under way already, and lanes in which something is. */
-export interface Except {
-  readonly notificationIds: readonly string[];
-  readonly lanes: readonly string[];
-  /** all, while the stream brings commits once more */
-  readonly whileRepeating: boolean;
-}
-
-interface DueRow {
-  readonly notification_id: string;
-  readonly lane: string;
-  readonly commit_lsn: string;
-  readonly seq: string;
-  readonly channel_id: string;
-  readonly bytes: string;
-  readonly body: string | null;
-  readonly attempts: string;
-  readonly first_attempt_age: string | null;
-  readonly parked_age: string;
-  readonly untried: string;
-}
-
-/** Commits that the stream is bringing once more, `to` exclusive; empty when it is not. */
-export interface Repeating {
-  readonly from: Lsn;
-  readonly to: Lsn;
-}
 
 /**
  * Times are written as distances from now, because the server's clock may differ from this machine's. In a
@@ -140,14 +52,14 @@ export class ParkedStore {
         text: `
           INSERT INTO slackchat_bridge.deliveries
                  (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, status, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at,
-                  message_id, update_type, repeated, attempted)
+                  message_id, update_type, repeated, attempted, replay, yields)
           SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, CASE WHEN p.dead THEN 'dead' ELSE 'waiting' END, p.attempts,
                  clock_timestamp() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
-                 clock_timestamp() + p.next_attempt * interval '1 ms', p.message_id, p.update_type, p.repeated, p.attempted
+                 clock_timestamp() + p.next_attempt * interval '1 ms', p.message_id, p.update_type, p.repeated, p.attempted, p.replay, p.replay
             FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[],
-                        $14::text[], $15::text[], $16::boolean[], $17::boolean[])
+                        $14::text[], $15::text[], $16::boolean[], $17::boolean[], $18::boolean[])
               AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt, dead,
-                   message_id, update_type, repeated, attempted)
+                   message_id, update_type, repeated, attempted, replay)
            WHERE EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = $1::bigint)
               ON CONFLICT (webhook_id, notification_id) DO NOTHING`,
         values: [
@@ -168,6 +80,7 @@ export class ParkedStore {
           deliveries.map((d) => d.updateType),
           deliveries.map((d) => d.repeated),
           deliveries.map((d) => d.begun),
+          deliveries.map((d) => d.replay),
         ],
       });
       if ((parked.rowCount ?? 0) < deliveries.length) {
@@ -179,7 +92,19 @@ export class ParkedStore {
           values: [webhookId, deliveries.map((d) => d.notificationId), deliveries.map((d) => d.body)],
         });
       }
+      await this.#hurry(client, webhookId, deliveries);
       return this.#promote(client, webhookId, [...new Set([...deliveries.map((d) => d.lane), ...emptied])]);
+    });
+  }
+
+  /** What must not wait is behind it in its lane: it does not yield any more. */
+  async #hurry(client: Pick<pg.ClientBase, 'query'>, webhookId: string, deliveries: readonly ParkedDelivery[]): Promise<void> {
+    const lanes = [...new Set(deliveries.flatMap(({ dead, replay, lane }) => (dead || replay ? [] : [lane])))];
+    if (lanes.length === 0) return;
+    await client.query({
+      name: 'hurry',
+      text: `UPDATE slackchat_bridge.deliveries SET yields = false WHERE webhook_id = $1 AND lane = ANY ($2) AND status = 'waiting' AND yields`,
+      values: [webhookId, lanes],
     });
   }
 
@@ -204,24 +129,31 @@ export class ParkedStore {
    * @param maxBytes of their bodies together; those beyond it, and those larger than it, come without
    */
   async due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueDelivery[]> {
+    const rows = await this.#due(webhookId, limit, except, leastTriedFirst, maxBytes, false);
+    if (except.yielding || rows.length >= limit || rows.some(({ body }) => body === null)) return rows;
+    const used = rows.reduce((sum, { bytes }) => sum + bytes, 0);
+    return [...rows, ...(await this.#due(webhookId, limit - rows.length, except, leastTriedFirst, maxBytes - used, true))];
+  }
+
+  async #due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number, yields: boolean): Promise<readonly DueDelivery[]> {
     const { from, to } = this.#heldBack(except);
     const order = leastTriedFirst ? 'attempts, next_attempt_at' : 'next_attempt_at';
     const result = await this.#pool.query<DueRow>({
       name: leastTriedFirst ? 'due_least_tried' : 'due',
       text: `
-        SELECT notification_id, lane, commit_lsn, seq, channel_id, attempts, first_attempt_age, parked_age, untried, bytes,
+        SELECT notification_id, lane, commit_lsn, seq, channel_id, attempts, first_attempt_age, parked_age, untried, replay, yields, bytes,
                CASE WHEN bytes <= $9 AND sum(bytes) FILTER (WHERE bytes <= $9) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) <= $9 THEN body END AS body
           FROM (
           SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, octet_length(d.body)::bigint AS bytes, d.attempts, d.next_attempt_at,
                  extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age,
-                 (d.update_type IS NOT NULL AND NOT d.attempted)::int AS untried
+                 (d.update_type IS NOT NULL AND NOT d.attempted)::int AS untried, d.replay::int AS replay, d.yields::int AS yields
             FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
-           WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at <= now() AND ${this.#owns('d.lane')}
+           WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.yields = $10 AND d.next_attempt_at <= now() AND ${this.#owns('d.lane')}
              AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4) AND NOT (d.commit_lsn >= $5::pg_lsn AND d.commit_lsn < $6::pg_lsn)
              AND EXISTS (SELECT FROM slackchat_bridge.meta m WHERE m.key = $7 AND m.value = $8)
            ORDER BY d.next_attempt_at LIMIT ${leastTriedFirst ? '1000' : '$2'}) head
          ORDER BY ${order} LIMIT $2`,
-      values: [webhookId, limit, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), this.#term.key, this.#term.value, maxBytes],
+      values: [webhookId, limit, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), this.#term.key, this.#term.value, maxBytes, yields],
     });
     const untried = result.rows.filter((row) => row.body !== null && Number(row.untried) === 1).map((row) => row.notification_id);
     if (untried.length > 0) await this.#markAttempted(webhookId, untried);
@@ -231,6 +163,8 @@ export class ParkedStore {
       lsn: parseLsn(row.commit_lsn),
       seq: Number(row.seq),
       channelId: row.channel_id,
+      replay: Number(row.replay) === 1,
+      yields: Number(row.yields) === 1,
       bytes: Number(row.bytes),
       body: row.body,
       attempts: Number(row.attempts),
@@ -332,16 +266,18 @@ export class ParkedStore {
   /** When the next head of a lane is due, without those excepted (milliseconds since 1970, this machine's clock); null when none has a time. */
   async nextDueAt(webhookId: string, except: Except): Promise<number | null> {
     const { from, to } = this.#heldBack(except);
-    const result = await this.#pool.query<{ ms: string }>({
+    const result = await this.#pool.query<{ ms: string | null }>({
       name: 'next_due',
-      text: `SELECT extract(epoch FROM d.next_attempt_at - now()) * 1000 AS ms FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
-              WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.next_attempt_at IS NOT NULL AND ${this.#owns('d.lane')}
-                AND d.notification_id <> ALL ($2) AND d.lane <> ALL ($3) AND NOT (d.commit_lsn >= $4::pg_lsn AND d.commit_lsn < $5::pg_lsn)
-              ORDER BY d.next_attempt_at LIMIT 1`,
-      values: [webhookId, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to)],
+      text: `
+        SELECT min(head.ms) AS ms FROM unnest($6::boolean[]) AS k(yields), LATERAL (
+          SELECT extract(epoch FROM d.next_attempt_at - now()) * 1000 AS ms FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
+           WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.yields = k.yields AND d.next_attempt_at IS NOT NULL AND ${this.#owns('d.lane')}
+             AND d.notification_id <> ALL ($2) AND d.lane <> ALL ($3) AND NOT (d.commit_lsn >= $4::pg_lsn AND d.commit_lsn < $5::pg_lsn)
+           ORDER BY d.next_attempt_at LIMIT 1) head`,
+      values: [webhookId, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), except.yielding ? [false] : [false, true]],
     });
-    const ms = result.rows[0]?.ms;
-    return ms === undefined ? null : Date.now() + Number(ms);
+    const ms = result.rows[0]?.ms ?? null;
+    return ms === null ? null : Date.now() + Number(ms);
   }
 
   /** The lanes in which something waits, each with a time for its head now; null when more than `limit` deliveries wait. */

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import { keyType, present, readCatalog, refuseMisfit } from '../catalog.js';
 import { errorCode } from '../errors.js';
-import { compareIds } from '../ids.js';
-import { parseLsn, type Lsn } from '../lsn.js';
+import { compareIds, isKey } from '../ids.js';
 import { isWhole, qualifiedName, quoteIdent, type ChatEntity, type Mapping, type TableMapping } from '../mapping.js';
+import { shardSql, type Shard } from '../shard.js';
 import { delay } from '../time.js';
 import type { Row } from '../types.js';
 import { Snapshot } from './snapshot.js';
@@ -19,7 +19,7 @@ export interface StoredMessage {
 }
 
 /** Each of its columns by itself: the driver would take an array apart character by character, with ten times its size in memory. */
-type ReadRow = [kind: 'message' | ChildEntity | 'read at', messageId: string, ...cells: (string | null)[]];
+type ReadRow = [kind: 'message' | ChildEntity, messageId: string, ...cells: (string | null)[]];
 
 /** What the catalog says of the mapped tables. */
 interface Layout {
@@ -61,7 +61,7 @@ export class Source {
     const result = await this.#query<Row>(
       `lookup_${entity}`,
       `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${id} = ANY ($1::text[]::${type}[])`,
-      [ids],
+      [this.#keysOf(entity, ids)],
     );
     return result.rows;
   }
@@ -103,14 +103,10 @@ export class Source {
     return result.rows.map((row) => row.id);
   }
 
-  /**
-   * Messages and children in one statement, so in one snapshot.
-   * @returns with the end of the WAL after that was taken: all that it shows was committed before
-   */
-  async read(messageIds: readonly string[]): Promise<{ readonly messages: ReadonlyMap<string, StoredMessage>; readonly readAt: Lsn }> {
+  /** Messages and children in one statement, so in one snapshot. */
+  async read(messageIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
     const rows = await this.#relearning(async () => (await this.#pool.query<ReadRow>(this.#reading(messageIds))).rows);
-    const [, end = ''] = rows.find(([kind]) => kind === 'read at') ?? [];
-    return { messages: this.#collect(messageIds, rows), readAt: parseLsn(end) };
+    return this.#collect(messageIds, rows);
   }
 
   /** The same in the transaction of a session. */
@@ -120,7 +116,7 @@ export class Source {
   }
 
   #reading(messageIds: readonly string[]): pg.QueryArrayConfig {
-    return { name: `read_messages_${this.#layout.version}`, text: this.#layout.readSql, values: [messageIds], rowMode: 'array' };
+    return { name: `read_messages_${this.#layout.version}`, text: this.#layout.readSql, values: [this.#keysOf('message', messageIds)], rowMode: 'array' };
   }
 
   /** How long the messages' texts are, in bytes; the texts themselves are not read. */
@@ -131,9 +127,17 @@ export class Source {
     const result = await this.#query<{ id: string; bytes: string }>(
       'sizes',
       `SELECT ${column('id')}::text AS id, octet_length(${column('text')}::text) AS bytes FROM ${qualifiedName(table)} WHERE ${column('id')} = ANY ($1::text[]::${this.#keyType('message')}[])`,
-      [messageIds],
+      [this.#keysOf('message', messageIds)],
     );
     return result.rows.map(({ id, bytes }) => [id, Number(bytes)]);
+  }
+
+  /** Those of these messages that are the shard's. */
+  async ownOf(shard: Shard, messageIds: readonly string[]): Promise<readonly string[]> {
+    const type = this.#keyType('message');
+    const keys = this.#keysOf('message', messageIds);
+    const { rows } = await this.#query<{ id: string }>('own', `SELECT k.id FROM unnest($1::text[]) AS k(id) WHERE ${shardSql(shard, type, `k.id::${type}`)}`, [keys]);
+    return rows.map(({ id }) => id);
   }
 
   /** How the table is in this database, and the type of its keys; null: there is none. */
@@ -175,7 +179,7 @@ export class Source {
     for (const id of messageIds) messages.set(id, { row: null, maintained: false, children: { reaction: [], attachment: [], kwarg: [] } });
     for (const [kind, messageId, ...cells] of rows) {
       const message = messages.get(messageId);
-      if (message === undefined || kind === 'read at') continue;
+      if (message === undefined) continue;
       const row = Object.fromEntries(this.#layout.cells[kind].map((column, index) => [column, cells[index] ?? null]));
       if (kind === 'message') {
         message.row = { ...row, id: messageId };
@@ -206,6 +210,16 @@ export class Source {
     }
   }
 
+  /** Whether there can be a row with this key. */
+  canHave(entity: ChatEntity, id: string): boolean {
+    return isKey(id, this.#keyType(entity));
+  }
+
+  #keysOf(entity: ChatEntity, ids: readonly string[]): readonly string[] {
+    const type = this.#keyType(entity);
+    return ids.every((id) => isKey(id, type)) ? ids : ids.filter((id) => isKey(id, type));
+  }
+
   #keyType(entity: ChatEntity): string {
     return this.#layout.keyTypes.get(entity) ?? 'text';
   }
@@ -226,7 +240,7 @@ async function describe(pool: pg.Pool, mapping: Mapping, version: number): Promi
     message: ['timestamp', 'text', 'channel_id', 'user_id'],
     reaction: columns('reaction'),
     attachment: columns('attachment'),
-    kwarg: columns('kwarg'),
+    kwarg: columns('kwarg').filter((logical) => !isWhole('kwarg', logical)),
   };
   return { mapping: found, keyTypes, cells, readSql: readSql(found, keyTypes.get('message') ?? 'text', cells), version };
 }
@@ -234,10 +248,10 @@ async function describe(pool: pg.Pool, mapping: Mapping, version: number): Promi
 function readSql(mapping: Mapping, idType: string, cells: Layout['cells']): string {
   const column = (table: TableMapping, name: string): string => quoteIdent(table.columns[name] ?? name);
   const texts = (table: TableMapping, names: readonly string[]): string[] => names.map((name) => `${column(table, name)}::text`);
+  const parts: string[] = [];
   // One more for a message: whether it is maintained.
   const width = Math.max(...Object.values(cells).map((columns) => columns.length), cells.message.length + 1);
   const padded = (list: readonly string[]): string => Array.from({ length: width }, (_item, index) => list[index] ?? 'NULL::text').join(', ');
-  const parts = [`SELECT 'read at', pg_current_wal_insert_lsn()::text, 0::bigint, ${padded([])}`];
   for (const kind of ['message', 'reaction', 'attachment', 'kwarg'] as const) {
     const table = mapping.get(kind);
     if (table === undefined) continue;

@@ -12,6 +12,7 @@ export interface WaitingDelivery {
   readonly messageId: string | null;
   readonly updateType: UpdateType | null;
   readonly repeated: boolean;
+  readonly replay: boolean;
   readonly begun: boolean;
 }
 
@@ -29,11 +30,12 @@ interface WaitingRow {
   readonly message_id: string | null;
   readonly update_type: UpdateType | null;
   readonly repeated: string;
+  readonly replay: string;
   readonly attempted: string;
 }
 
 const COLUMNS =
-  'd.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.message_id, d.update_type, d.repeated::int AS repeated, d.attempted::int AS attempted';
+  'd.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.message_id, d.update_type, d.repeated::int AS repeated, d.replay::int AS replay, d.attempted::int AS attempted';
 
 /** A message's own lane is short; of a channel's, which may be long, only what is about the messages, and the last about the channel as a whole. */
 export async function readWaiting(pool: pg.Pool, webhookId: string, of: readonly AboutMessage[]): Promise<readonly WaitingDelivery[]> {
@@ -73,6 +75,7 @@ export async function readWaiting(pool: pg.Pool, webhookId: string, of: readonly
     messageId: row.message_id,
     updateType: row.update_type,
     repeated: Number(row.repeated) === 1,
+    replay: Number(row.replay) === 1,
     begun: Number(row.attempted) === 1,
   }));
 }

@@ -32,14 +32,17 @@ test('listen shows each request on one line, readable and harmless to a terminal
   await db.query('SELECT slackchat_bridge.request_update($1::uuid)', [chat.channelId]);
   await db.query('SELECT slackchat_bridge.republish($1::uuid)', [chat.channelId]);
   await eventually(() => expect(linesOf(process)).toHaveLength(7));
-  await fetch(url, { method: 'POST', body: '{"token": "test-tokem"}' });
+  await db.query("SELECT slackchat_bridge.replay('2001-01-01')");
   await eventually(() => expect(linesOf(process)).toHaveLength(8));
+  await fetch(url, { method: 'POST', body: '{"token": "test-tokem"}' });
+  await eventually(() => expect(linesOf(process)).toHaveLength(9));
 
   const lines = linesOf(process).slice(1).map((line) => line.replace(/^\d\d:\d\d:\d\d\.\d{3} {2}/u, '').replace(/ {2}id=[\w-]+$/u, '  id').replaceAll(chat.channelId, 'ID'));
   expect(lines[0]).toBe('url_verification  challenge answered  id');
   expect(lines).toContain('message_created  default ID  U1: Hello \\u{1b}[2Jthere  id');
   expect(lines).toContain('message_changed  default ID  U1: Hello \\u{1b}[2Jthere  [:clap: 1 attached]  id');
   expect(lines).toContain('update_notification  default ID  id');
+  expect(lines).toContain('message_changed  default ID  U1: Hello \\u{1b}[2Jthere  [:clap: 1 attached]  replay  id');
   expect(lines.find((line) => line.startsWith('republish_request'))).toMatch(/^republish_request {2}default ID {2}channel_data of \d+ characters {2}id$/u);
   expect(lines.at(-1)).toBe('refused  answered 403: the token is wrong');
 });

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { Term } from '../../src/store/term.js';
-import { ParkedStore, type ParkedDelivery } from '../../src/store/parked.js';
+import type { ParkedDelivery } from '../../src/store/parked-rows.js';
+import { ParkedStore } from '../../src/store/parked.js';
 import { insertMessage } from '../support/chat.js';
 import { createDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
@@ -248,14 +249,14 @@ test('a dead delivery that comes again from the stream does not leave what follo
   const db = await createDatabase();
   onTestFinished(async () => db.drop());
   await db.query('CREATE SCHEMA slackchat_bridge');
-  for (const name of ['0001_webhooks_and_deliveries', '0004_conflation']) await db.query(await readFile(join(import.meta.dirname, `../../sql/migrations/${name}.sql`), 'utf8'));
+  for (const name of ['0001_webhooks_and_deliveries', '0004_conflation', '0006_replay']) await db.query(await readFile(join(import.meta.dirname, `../../sql/migrations/${name}.sql`), 'utf8'));
   await db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ('http://127.0.0.1/')");
   const term = new Term(db.pool, 'slot');
   await term.take();
   const store = new ParkedStore(db.pool, term, () => ({ from: 0n, to: 0n }));
   const row = (notificationId: string, lsn: bigint): ParkedDelivery => ({
     notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body: '{}', attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, dead: false,
-    messageId: null, updateType: null, repeated: false, begun: false,
+    messageId: null, updateType: null, repeated: false, replay: false, begun: false,
   });
   await store.park('1', [row('n1', 1n)]);
   await store.finish('1', [{ kind: 'dead', notificationId: 'n1', lane: 'l', status: 500, reason: 'x', attempts: 1, nextAttemptAt: 0 }]);

@@ -80,6 +80,9 @@ test('every part of a chat under other names and with other keys: told, rendered
   expect(JSON.parse(published?.body.channel_data ?? '')).toMatchObject({
     id: '7', chat_type: 'questions', title: 'Why?', live: true, paths: { channel: null, chat_type: '/q/' }, users: { ann: { first_name: null } }, messages: [{ ...message, kwargs: { tone: 'warm' } }],
   });
+  await db.query("SELECT slackchat_bridge.replay('2024-01-01T00:00:02Z', ARRAY['7'])");
+  const [again] = await hook.waitFor(({ headers }) => headers['slackchat-replay'] === 'true');
+  expect(again?.body).toMatchObject({ channel: '7', update_type: 'message_changed', message: { ...message, kwargs: { tone: 'warm' } } });
   await db.query('DELETE FROM forum.threads');
   await waitConfirmed(db);
   expect(hook.notifications.at(-1)?.body).toMatchObject({ update_type: 'message_deleted', chat_type: 'questions', message: { content: 'Question: why?' } });

@@ -3,19 +3,20 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { TakenOverError } from '../../src/errors.js';
 import { Term } from '../../src/store/term.js';
-import { ParkedStore, type ParkedDelivery, type Repeating } from '../../src/store/parked.js';
+import type { ParkedDelivery, Repeating } from '../../src/store/parked-rows.js';
+import { ParkedStore } from '../../src/store/parked.js';
 import { createPool } from '../../src/store/pool.js';
 import { WebhookStore } from '../../src/store/webhooks.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { closedGate } from '../support/gate.js';
 
-const NOTHING = { notificationIds: [], lanes: [], whileRepeating: false };
+const NOTHING = { notificationIds: [], lanes: [], whileRepeating: false, yielding: false };
 
 async function ownSchema(): Promise<TestDatabase> {
   const db = await createDatabase();
   onTestFinished(async () => db.drop());
   await db.query('CREATE SCHEMA slackchat_bridge');
-  for (const name of ['0001_webhooks_and_deliveries', '0004_conflation']) await db.query(await readFile(join(import.meta.dirname, `../../sql/migrations/${name}.sql`), 'utf8'));
+  for (const name of ['0001_webhooks_and_deliveries', '0004_conflation', '0006_replay']) await db.query(await readFile(join(import.meta.dirname, `../../sql/migrations/${name}.sql`), 'utf8'));
   await db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ('http://127.0.0.1/')");
   return db;
 }
@@ -35,7 +36,7 @@ function instance({ pool }: Pick<TestDatabase, 'pool'>, slot = 'slot'): Instance
 }
 
 function row(notificationId: string, lsn: bigint, body = '{}'): ParkedDelivery {
-  return { notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, dead: false, messageId: null, updateType: null, repeated: false, begun: false };
+  return { notificationId, lane: 'l', lsn, seq: 0, channelId: 'c', body, attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, dead: false, messageId: null, updateType: null, repeated: false, replay: false, begun: false };
 }
 
 async function due({ parked }: Instance): Promise<readonly string[]> {
@@ -204,4 +205,19 @@ test('for an endpoint that conflates nothing at all is due while the stream brin
   expect((await one.parked.due('1', 10, conflating, false, 1_000)).map(({ notificationId }) => notificationId)).toEqual(['n99']);
   one.repeating = { from: 0n, to: 0n };
   expect((await one.parked.due('1', 10, conflating, false, 1_000)).map(({ notificationId }) => notificationId).sort()).toEqual(['n1', 'n99']);
+});
+
+test('a replay is due when nothing else is, and with all else once something else is behind it in its lane', async () => {
+  const db = await ownSchema();
+  const one = instance(db);
+  await one.term.take();
+  const again = (id: string, lsn: bigint, lane: string): ParkedDelivery => ({ ...row(id, lsn), lane, replay: true, nextAttemptAt: Date.now() - 60_000 });
+  await one.parked.park('1', [again('r1', 1n, 'a'), again('r2', 2n, 'b'), again('r3', 3n, 'b'), { ...row('n4', 4n), lane: 'c' }]);
+  const first = async (limit: number, yielding = false): Promise<string[]> => (await one.parked.due('1', limit, { ...NOTHING, yielding }, false, 1e6)).map(({ notificationId, replay, yields }) => `${notificationId} ${replay} ${yields}`);
+  expect(await first(2)).toEqual(['n4 false false', 'r1 true true']);
+  expect(await first(5, true)).toEqual(['n4 false false']);
+  await one.parked.park('1', [{ ...row('n5', 5n), lane: 'b' }]);
+  expect(await first(2)).toEqual(['r2 true false', 'n4 false false']);
+  await one.parked.finish('1', [{ kind: 'delivered', notificationId: 'n4', lane: 'c' }, { kind: 'delivered', notificationId: 'r2', lane: 'b' }]);
+  expect(await first(5)).toEqual(['r3 true false', 'r1 true true']);
 });

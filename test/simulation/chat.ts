@@ -1,6 +1,6 @@
 import type { Tuple, Write } from '../../conformance/journal.js';
 import type { ChildEntity, Children } from '../../src/shape/coalesce.js';
-import type { Snapshot } from '../../src/shape/shaper.js';
+import type { StoredMessage } from '../../src/shape/shaper.js';
 import type { Entity, Row, Transaction } from '../../src/types.js';
 import type { Commit } from '../../torture/journal.js';
 import { control, insert, placed, remove, update, type Unplaced } from '../unit/changes.js';
@@ -14,7 +14,9 @@ export type Deed =
   | { readonly kind: 'changeChild' | 'dropChild'; readonly child: number }
   | { readonly kind: 'moveChild'; readonly child: number; readonly message: number }
   | { readonly kind: 'request'; readonly channel: number; readonly type: 'request_update' | 'republish' | 'unpublish' }
-  | { readonly kind: 'resync' };
+  | { readonly kind: 'resync' }
+  /** those that are there, this one and the newer */
+  | { readonly kind: 'replay'; readonly message: number; readonly webhook: number };
 
 interface Child {
   readonly entity: ChildEntity;
@@ -60,14 +62,13 @@ export class SimulatedChat {
     if (this.#changes.length > 0) this.#commit();
   }
 
-  read(ids: readonly string[]): Snapshot {
-    const messages = new Map(ids.map((id) => {
+  read(ids: readonly string[]): ReadonlyMap<string, StoredMessage> {
+    return new Map(ids.map((id) => {
       const row = this.#messages.get(id) ?? null;
       const children = (entity: ChildEntity): readonly Row[] => [...this.#children.values()].filter((child) => child.entity === entity && child.row['message_id'] === id).map((child) => child.row);
       const all: Children = { reaction: children('reaction'), attachment: children('attachment'), kwarg: children('kwarg') };
-      return [id, { row, maintained: typeof row?.['serialized'] === 'string', children: all }] as const;
+      return [id, { row, maintained: typeof row?.['serialized'] === 'string', children: all }];
     }));
-    return { messages, readAt: this.#end };
   }
 
   lookup(entity: Entity): readonly Row[] {
@@ -111,6 +112,9 @@ export class SimulatedChat {
       }
       case 'resync':
         this.#ask({ resync: '*' });
+        return;
+      case 'replay':
+        this.#replay(deed);
         return;
       case 'edit':
       case 'touch':
@@ -160,6 +164,18 @@ export class SimulatedChat {
     const content = JSON.stringify(request);
     this.#changes.push(control(content));
     this.#requests.push(content);
+  }
+
+  /** In a transaction of its own: what is told again of what else is done in it could not be told from that. */
+  #replay({ message, webhook }: Extract<Deed, { kind: 'replay' }>): void {
+    if (this.#changes.length > 0) return;
+    const to = WEBHOOKS[webhook];
+    for (const id of [...this.#messages.keys()].slice(-1 - message)) {
+      const content = JSON.stringify({ replay: id, ...(to === undefined ? {} : { to: [to] }) });
+      this.#changes.push(control(content));
+      this.#requests.push(content);
+    }
+    if (this.#changes.length > 0) this.#commit();
   }
 
   #put(entity: Entity, op: 'insert' | 'update' | 'delete', before: Row | null, after: Row | null): void {

@@ -17,6 +17,8 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ kind: fc.constant('moveChild' as const), child: small, message: small }) },
   { weight: 10, arbitrary: fc.record({ kind: fc.constant('request' as const), channel, type: fc.constantFrom('request_update' as const, 'republish' as const, 'unpublish' as const) }) },
   { weight: 2, arbitrary: fc.constant({ kind: 'resync' as const }) },
+  // To all of them as often as to one.
+  { weight: 12, arbitrary: fc.record({ kind: fc.constant('replay' as const), message: small, webhook: fc.nat({ max: 9 }) }) },
 );
 
 const step: fc.Arbitrary<Step> = fc.oneof(

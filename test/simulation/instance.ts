@@ -17,7 +17,7 @@ const BATCH = 3;
 const AT_ONCE = 2;
 const MEGABYTE = 1024 * 1024;
 const nothing = (): void => undefined;
-const EVENTS: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
+const EVENTS: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, collapsed: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
 
 /** One process: the bridge's rooms from the inbox on, put together as `bridge.ts` does, on simulated ground. */
 export class Instance {

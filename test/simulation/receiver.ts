@@ -1,4 +1,4 @@
-import type { Client } from '../../src/deliver/sender.js';
+import type { Client } from '../../src/deliver/endpoint.js';
 import type { Outcome } from '../../src/types.js';
 import { parseTold, type Request } from '../../torture/receiver.js';
 import type { Owner, VirtualClock } from './clock.js';
@@ -23,12 +23,15 @@ export class SimulatedReceiver {
   readonly #maxInFlight: number;
   readonly #flights = new Set<Flight>();
   readonly #lanes = new Map<string, string | null>();
+  readonly #replays = new Map<string, boolean>();
+  readonly #conflates: boolean;
   readonly #count: () => number;
 
   /** @param count goes up with everything that happens at any receiver */
-  constructor(name: string, maxInFlight: number, count: () => number) {
+  constructor(name: string, maxInFlight: number, conflates: boolean, count: () => number) {
     this.#name = name;
     this.#maxInFlight = maxInFlight;
+    this.#conflates = conflates;
     this.#count = count;
   }
 
@@ -36,7 +39,8 @@ export class SimulatedReceiver {
    * In which lane a notification goes. One that was told where its message was then, and is read again after that is
    * deleted, is told where it was committed: it has two, and is in one of them by its row.
    */
-  expect(id: string, lane: string): void {
+  expect(id: string, lane: string, replay: boolean): void {
+    this.#replays.set(id, replay);
     this.#lanes.set(id, this.#lanes.get(id) ?? lane);
     if (this.#lanes.get(id) !== lane) this.#lanes.set(id, null);
   }
@@ -48,6 +52,7 @@ export class SimulatedReceiver {
         const id = headers[headers.indexOf('webhook-id') + 1] ?? '';
         const flight = { lane: this.#lanes.get(id) ?? null, owner };
         this.#check(flight, id);
+        this.#checkMark(id, headers.includes('slackchat-replay'));
         own.add(flight);
         this.#flights.add(flight);
         const told = parseTold(Buffer.concat(body.parts).toString('utf8'));
@@ -74,6 +79,12 @@ export class SimulatedReceiver {
     const own = [...this.#flights].filter(({ owner }) => owner === flight.owner);
     if (own.length >= this.#maxInFlight) this.faults.push(`${own.length + 1} requests at once to ${this.#name}`);
     if (flight.lane !== null && own.some(({ lane }) => lane === flight.lane)) this.faults.push(`${id} was sent to ${this.#name} while another of ${flight.lane} was under way`);
+  }
+
+  /** A replay into which something live has collapsed is live. */
+  #checkMark(id: string, marked: boolean): void {
+    const replay = this.#replays.get(id) === true;
+    if (marked !== replay && !(replay && this.#conflates)) this.faults.push(`${id} was sent to ${this.#name} ${marked ? '' : 'un'}marked, and is ${replay ? 'a' : 'no'} replay`);
   }
 
   #arrive(id: string, body: Request['body']): readonly [Outcome, number] {

@@ -5,6 +5,7 @@ interface StoredRow extends ParkedNote {
   /** in the order of insertion, as the table's own id */
   readonly id: number;
   readonly createdAt: number;
+  yields: boolean;
   status: 'waiting' | 'dead';
   body: string;
   attempts: number;
@@ -66,9 +67,11 @@ export class DeliveryRows {
     for (const note of notes) {
       const key = `${webhookId} ${note.notificationId}`;
       const known = this.#rows.get(key);
-      if (known === undefined) this.#rows.set(key, { ...note, id: (this.#ids += 1), createdAt: Date.now(), status: note.dead ? 'dead' : 'waiting' });
+      if (known === undefined) this.#rows.set(key, { ...note, id: (this.#ids += 1), createdAt: Date.now(), yields: note.replay, status: note.dead ? 'dead' : 'waiting' });
       else if (known.status === 'waiting') known.body = note.body;
     }
+    const hurried = new Set(notes.flatMap(({ dead, replay, lane }) => (dead || replay ? [] : [lane])));
+    for (const row of this.#waiting(webhookId)) if (hurried.has(row.lane)) row.yields = false;
     return this.#promote(webhookId, lanes);
   }
 
@@ -82,16 +85,16 @@ export class DeliveryRows {
 
   #due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number, repeating: Repeating): readonly DueNote[] {
     const heads = this.#heads(webhookId, except, repeating).filter(({ nextAttemptAt }) => nextAttemptAt !== null && nextAttemptAt <= Date.now());
-    heads.sort((a, b) => (leastTriedFirst ? a.attempts - b.attempts : 0) || (a.nextAttemptAt ?? 0) - (b.nextAttemptAt ?? 0) || a.id - b.id);
+    heads.sort((a, b) => Number(a.yields) - Number(b.yields) || (leastTriedFirst ? a.attempts - b.attempts : 0) || (a.nextAttemptAt ?? 0) - (b.nextAttemptAt ?? 0) || a.id - b.id);
     let used = 0;
     return heads.slice(0, limit).map((row): DueNote => {
-      const { notificationId, lane, lsn, seq, channelId, body, attempts, firstAttemptAt, createdAt } = row;
+      const { notificationId, lane, lsn, seq, channelId, body, attempts, firstAttemptAt, createdAt, replay, yields } = row;
       const bytes = Buffer.byteLength(body);
       if (bytes <= maxBytes) used += bytes;
       const fits = bytes <= maxBytes && used <= maxBytes;
       // Known before the attempt begins.
       if (fits && row.updateType !== null) row.begun = true;
-      return { notificationId, lane, lsn, seq, channelId, bytes, body: fits ? body : null, attempts, firstAttemptAt, parkedAt: createdAt };
+      return { notificationId, lane, lsn, seq, channelId, replay, yields, bytes, body: fits ? body : null, attempts, firstAttemptAt, parkedAt: createdAt };
     });
   }
 
@@ -140,7 +143,7 @@ export class DeliveryRows {
     const from = except.whileRepeating ? 0n : begin;
     const waiting = this.#waiting(webhookId);
     return waiting.filter((row) => this.#headOf(webhookId, row.lane) === row
-      && !except.notificationIds.includes(row.notificationId) && !except.lanes.includes(row.lane) && !(row.lsn >= from && row.lsn < to));
+      && !except.notificationIds.includes(row.notificationId) && !except.lanes.includes(row.lane) && !(except.yielding && row.yields) && !(row.lsn >= from && row.lsn < to));
   }
 
   #headOf(webhookId: string, lane: string): StoredRow | undefined {

@@ -1,5 +1,5 @@
 import { laneOf } from '../../src/deliver/dispatcher.js';
-import type { Client } from '../../src/deliver/sender.js';
+import type { Client } from '../../src/deliver/endpoint.js';
 import { delay } from '../../src/time.js';
 import type { Notification, Webhook } from '../../src/types.js';
 import { Chronicler } from '../../torture/chronicler.js';
@@ -58,7 +58,7 @@ export class World {
       id: WEBHOOKS[index] ?? '', endpoint, token: null, secret: null, chatTypes: null, updateTypes: null,
       ordering, conflate, maxInFlight, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
     }));
-    this.#receivers = new Map(this.webhooks.map(({ endpoint, maxInFlight }) => [endpoint, new SimulatedReceiver(endpoint, maxInFlight, () => (this.#count += 1))]));
+    this.#receivers = new Map(this.webhooks.map(({ endpoint, maxInFlight, conflate }) => [endpoint, new SimulatedReceiver(endpoint, maxInFlight, conflate, () => (this.#count += 1))]));
   }
 
   /** With a process that streams. */
@@ -137,7 +137,7 @@ export class World {
 
   /** A process is about to deliver it: for the receivers' own checks. */
   laid(notification: Notification): void {
-    for (const webhook of this.webhooks) this.#receivers.get(webhook.endpoint)?.expect(notification.id, laneOf(webhook, notification));
+    for (const webhook of this.webhooks) this.#receivers.get(webhook.endpoint)?.expect(notification.id, laneOf(webhook, notification), notification.replay === true);
   }
 
   /** The same, over a session that can fail. What a process has sent off before it is killed may still be done. */

@@ -10,17 +10,17 @@ import { Egress } from '../../src/deliver/egress.js';
 import type { EndpointEvents } from '../../src/deliver/endpoint-events.js';
 import { closedGate } from '../support/gate.js';
 
-const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notificationId, lsn, seq: 0, channelId: 'c', messageId: null, updateType: null, repeated: false, body: '{"type":"x"}' });
+const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notificationId, lsn, seq: 0, channelId: 'c', messageId: null, updateType: null, repeated: false, replay: false, body: '{"type":"x"}' });
 
 function delivery(id: string, lsn: bigint, lane: string): Delivery {
   return {
-    note: note(id, lsn), lane, direct: true, cameAt: 0, committedAt: 0, settle: null,
+    note: note(id, lsn), lane, direct: true, queuedAt: 0, committedAt: 0, settle: null,
     begun: true, attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
   };
 }
 
 function dueNote(id: string, lsn: bigint, lane: string): DueNote {
-  return { ...note(id, lsn), lane, attempts: 0, firstAttemptAt: null, bytes: 12, parkedAt: 0 };
+  return { ...note(id, lsn), lane, attempts: 0, firstAttemptAt: null, bytes: 12, yields: false, parkedAt: 0 };
 }
 
 /** Nothing stands in the table, unless given. */
@@ -30,7 +30,7 @@ function parking(more: Partial<Parking> = {}): Parking {
 
 function host(more: Partial<BacklogHost> = {}): BacklogHost {
   const nothing = (): void => undefined;
-  return { allowed: () => 64, allowedAt: () => null, probing: () => false, conflates: () => false, busyLanes: () => [], onDue: nothing, onParked: nothing, onDead: nothing, onStoreFault: nothing, ...more };
+  return { allowed: () => 64, allowedAt: () => null, probing: () => false, conflates: () => false, busy: () => false, busyLanes: () => [], onDue: nothing, onParked: nothing, onDead: nothing, onCollapsed: nothing, onStoreFault: nothing, ...more };
 }
 
 beforeEach(() => { vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }); });
@@ -131,7 +131,7 @@ describe('a backlog', () => {
 
 test('waiting for room leaves no listener behind', async () => {
   const nothing = (): void => undefined;
-  const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
+  const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, collapsed: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
   const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 1_000, egress), token: 't', userAgent: 'u', stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6) };
   const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
@@ -144,7 +144,7 @@ test('waiting for room leaves no listener behind', async () => {
   for (let index = 0; index < 30; index += 1) {
     dispatcher.deliver({
       id: String(index), lsn: BigInt(index), seq: 0, committedAt: 0, channelId: 'c', messageId: String(index), chatType: 'x',
-      updateType: 'message_created', webhookId: null, body: '{"type":"x"}',
+      updateType: 'message_created', webhookIds: null, body: '{"type":"x"}',
     }, nothing);
     await dispatcher.room(stop.signal);
   }

@@ -5,16 +5,16 @@ import type { UpdateType } from '../../src/types.js';
 
 type Kind = 'created' | 'changed' | 'deleted' | 'channel';
 
-function note(id: number, kind: Kind, { message = 'm', channel = 'c', repeated = false } = {}): Note {
+function note(id: number, kind: Kind, { message = 'm', channel = 'c', repeated = false, replay = false } = {}): Note {
   const updateType: UpdateType | null = kind === 'channel' ? null : `message_${kind}`;
   const body = `{"type":"update_notification","chat_type":"\\"update_type\\":\\"${updateType}\\"","update_type":"${updateType}","message":{"content":"${id}"}}`;
-  return { notificationId: String(id), lsn: BigInt(id), seq: 0, channelId: channel, messageId: kind === 'channel' ? null : message, updateType, repeated, body };
+  return { notificationId: String(id), lsn: BigInt(id), seq: 0, channelId: channel, messageId: kind === 'channel' ? null : message, updateType, repeated, replay, body };
 }
 
 const settled: string[] = [];
 function delivery(of: Note, more: Partial<Delivery> = {}): Delivery {
   return {
-    note: of, lane: 'l', direct: true, cameAt: 0, committedAt: 0, settle: () => settled.push(of.notificationId), begun: false, attempts: 0,
+    note: of, lane: 'l', direct: true, queuedAt: 0, committedAt: 0, settle: () => settled.push(of.notificationId), begun: false, attempts: 0,
     firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0, ...more,
   };
 }
@@ -43,6 +43,11 @@ describe('the net effect of two', () => {
     expect(netEffect(note(1, 'created'), note(2, 'changed'))).toEqual({
       ...note(2, 'created'), body: note(2, 'changed').body.replace('"update_type":"message_changed","message"', '"update_type":"message_created","message"'),
     });
+  });
+
+  test('is a replay only if both are: nobody who passes replays over may miss what is live', () => {
+    const marked = (earlier: boolean, later: boolean): unknown => netEffect(note(1, 'changed', { replay: earlier }), note(2, 'changed', { replay: later }));
+    expect([marked(false, true), marked(true, false), marked(true, true)]).toMatchObject([{ replay: false }, { replay: false }, { replay: true }]);
   });
 
   test('there is none over channels and over messages', () => {

@@ -12,10 +12,10 @@ import { closedGate } from '../support/gate.js';
 import { startReceiver, type Receiver } from '../support/receiver.js';
 
 const nothing = (): void => undefined;
-const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
+const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, collapsed: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
 
 function note(name: string, lsn: bigint): Note {
-  return { notificationId: name, lsn, seq: 0, channelId: 'c', messageId: null, updateType: null, repeated: false, body: '{"type":"x"}' };
+  return { notificationId: name, lsn, seq: 0, channelId: 'c', messageId: null, updateType: null, repeated: false, replay: false, body: '{"type":"x"}' };
 }
 
 /** An endpoint whose receiver answers nothing yet, and what it parks, in order. */

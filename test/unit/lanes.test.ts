@@ -5,6 +5,7 @@ import { Lanes } from '../../src/deliver/lanes.js';
 interface Item {
   readonly lane: string;
   readonly number: number;
+  readonly yields?: boolean;
 }
 
 function fill(lanes: Lanes<Item>, ...names: readonly string[]): Item[] {
@@ -121,31 +122,34 @@ test('a lane with much to send does not hold up another: every lane has its turn
 });
 
 const command = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('push' as const), lane: fc.constantFrom('a', 'b', 'c', 'd') }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('next' as const), lane: fc.constant('') }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('push' as const), lane: fc.constantFrom('a', 'b', 'c', 'd'), yields: fc.boolean() }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('next' as const, 'nextYielding' as const), lane: fc.constant('') }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('done' as const), lane: fc.constantFrom('a', 'b', 'c', 'd') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'cutAll' as const), lane: fc.constantFrom('a', 'b', 'c', 'd') }) },
 );
 
-test('in any order of calls each lane keeps its order, has one under way, and nothing is lost or doubled', () => {
+const isLive = (items: readonly Item[]): boolean => items.some(({ yields }) => yields !== true);
+
+test('in any order of calls each lane keeps its order, has one under way, and nothing is lost or doubled; a lane goes with what yields only while nothing else waits in it', () => {
   fc.assert(
     fc.property(fc.array(command, { maxLength: 150 }), (commands) => {
-      const lanes = new Lanes<Item>();
+      const lanes = new Lanes<Item>(({ yields }) => yields === true);
       const waiting = new Map<string, Item[]>();
       const busy = new Set<string>();
-      for (const [number, { do: what, lane }] of commands.entries()) {
+      for (const [number, { do: what, lane, ...more }] of commands.entries()) {
         const queue = waiting.get(lane) ?? [];
         if (what === 'push') {
-          const item = { lane, number };
+          const item = { lane, number, ...more };
           lanes.push(lane, item);
           waiting.set(lane, [...queue, item]);
-        } else if (what === 'next') {
-          const item = lanes.next();
-          const free = [...waiting].filter(([name, items]) => !busy.has(name) && items.length > 0);
+        } else if (what === 'next' || what === 'nextYielding') {
+          const item = lanes[what]();
+          const free = [...waiting].filter(([name, items]) => !busy.has(name) && items.length > 0 && isLive(items) === (what === 'next'));
           if (item === undefined) {
             expect(free).toEqual([]);
           } else {
             expect(busy.has(item.lane)).toBe(false);
+            expect(free.map(([name]) => name)).toContain(item.lane);
             const [head, ...rest] = waiting.get(item.lane) ?? [];
             expect(item).toBe(head);
             waiting.set(item.lane, rest);
@@ -164,7 +168,8 @@ test('in any order of calls each lane keeps its order, has one under way, and no
           waiting.clear();
         }
         expect(lanes.queued).toBe([...waiting.values()].flat().length);
-        const heads = [...waiting.values()].flatMap((items) => items.slice(0, 1)).map((item) => item.number);
+        expect(lanes.live).toBe([...waiting.values()].flat().filter(({ yields }) => yields !== true).length);
+        const heads = [...waiting.values()].filter(isLive).flatMap((items) => items.slice(0, 1)).map((item) => item.number);
         expect([...lanes.heads()].map((item) => item.number).toSorted((a, b) => a - b)).toEqual(heads.toSorted((a, b) => a - b));
       }
     }),

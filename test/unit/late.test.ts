@@ -3,7 +3,7 @@ import { LateRequests } from '../../src/deliver/late.js';
 import type { Notification, Webhook } from '../../src/types.js';
 
 const notification = (id: string, channelId: string, messageId: string | null): Notification => ({
-  id, channelId, messageId, lsn: 1n, seq: 0, committedAt: 0, chatType: null, updateType: null, webhookId: null, body: '{}',
+  id, channelId, messageId, lsn: 1n, seq: 0, committedAt: 0, chatType: null, updateType: null, webhookIds: null, body: '{}',
 });
 const webhook = (ordering: 'message' | 'channel'): Webhook => ({
   id: ordering, endpoint: '', token: null, secret: null, chatTypes: null, updateTypes: null, ordering, conflate: false, maxInFlight: 1,

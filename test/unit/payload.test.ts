@@ -28,7 +28,7 @@ describe('the id of a notification', () => {
       messageNotification({ ...origin, systemId: '7000000000000000002' }, 3, UUID, about),
       messageNotification({ ...origin, commitLsn: origin.commitLsn + 1n }, 3, UUID, about),
       messageNotification(origin, 4, UUID, about),
-      channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: null, webhookId: null }),
+      channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: null, webhookIds: null }),
     ])
       expect(other.id).not.toBe(first);
   });
@@ -42,14 +42,14 @@ describe('the id of a notification', () => {
       messageNotification(shared, 3, UUID, { ...about, updateType: 'message_deleted' }),
       messageNotification({ ...shared, part: 1 }, 3, UUID, about),
       messageNotification(origin, 3, UUID, about),
-      channelNotification(shared, 0, 'uuid', { channelId: `0-${about.messageId}`, chatType: null, webhookId: null }),
+      channelNotification(shared, 0, 'uuid', { channelId: `0-${about.messageId}`, chatType: null, webhookIds: null }),
     ])
       expect(other.id).not.toBe(first);
     expect(messageNotification(shared, 3, UUID, { ...about, messageId: 'a key: ü' }).id).toMatch(/^[\w-]+$/u);
   });
 
   test('differs between the channels that one truncate or resync names', () => {
-    const ids = ['a', 'b', 'c'].map((channelId) => channelNotification(origin, 0, 'uuid', { channelId, chatType: null, webhookId: null }).id);
+    const ids = ['a', 'b', 'c'].map((channelId) => channelNotification(origin, 0, 'uuid', { channelId, chatType: null, webhookIds: null }).id);
     expect(new Set(ids).size).toBe(3);
   });
 
@@ -72,7 +72,7 @@ describe('the body of a notification', () => {
   });
 
   test('about a channel says no more than which', () => {
-    expect(channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: 'default', webhookId: null }).body).toBe(
+    expect(channelNotification(origin, 3, 'uuid', { channelId: CHANNEL, chatType: 'default', webhookIds: null }).body).toBe(
       `{"type":"update_notification","channel":"${CHANNEL}","chat_type":"default"}`,
     );
   });
@@ -82,7 +82,7 @@ describe('the body of a notification', () => {
     const note = messageNotification(origin, 3, HEX, about);
     expect(JSON.parse(note.body)).toMatchObject({ channel: hex });
     expect(note.channelId).toBe(CHANNEL);
-    expect(JSON.parse(channelNotification(origin, 3, 'hex', { channelId: CHANNEL, chatType: null, webhookId: null }).body)).toMatchObject({
+    expect(JSON.parse(channelNotification(origin, 3, 'hex', { channelId: CHANNEL, chatType: null, webhookIds: null }).body)).toMatchObject({
       channel: hex,
       chat_type: null,
     });
@@ -98,15 +98,15 @@ test('what delivery needs to know stands beside the body', () => {
     messageId: '7',
     chatType: 'default',
     updateType: 'message_created',
-    webhookId: null,
+    webhookIds: null,
   });
-  expect(channelNotification(origin, 4, 'uuid', { channelId: CHANNEL, chatType: 'default', webhookId: '9' })).toMatchObject({
+  expect(channelNotification(origin, 4, 'uuid', { channelId: CHANNEL, chatType: 'default', webhookIds: ['9'] })).toMatchObject({
     lsn: origin.commitLsn,
     seq: 4,
     channelId: CHANNEL,
     messageId: null,
     chatType: 'default',
     updateType: null,
-    webhookId: '9',
+    webhookIds: ['9'],
   });
 });

@@ -30,7 +30,7 @@ const about = (over: Partial<Notification> = {}): Notification => ({
   messageId: 'm1',
   chatType: 'default',
   updateType: 'message_created',
-  webhookId: null,
+  webhookIds: null,
   body: '{}',
   ...over,
 });
@@ -39,7 +39,7 @@ describe('an endpoint wants', () => {
   test('nothing of what was committed before the position at which it begins, explicit requests neither', () => {
     const late = webhook({ deliverFrom: 10n });
     expect([9n, 10n, 11n].map((lsn) => wants(late, about({ lsn })))).toEqual([false, true, true]);
-    expect(wants(late, about({ lsn: 9n, updateType: null, messageId: null, webhookId: '1' }))).toBe(false);
+    expect(wants(late, about({ lsn: 9n, updateType: null, messageId: null, webhookIds: ['1'] }))).toBe(false);
   });
 
   test('everything when it names nothing', () => {
@@ -67,14 +67,14 @@ describe('an endpoint wants', () => {
   });
 
   test('nothing that is meant for another endpoint', () => {
-    expect(wants(webhook(), about({ webhookId: '2', updateType: null }))).toBe(false);
-    expect(wants(webhook({ updateTypes: [] }), about({ webhookId: '1', updateType: null }))).toBe(true);
+    expect(wants(webhook(), about({ webhookIds: ['2'], updateType: null }))).toBe(false);
+    expect(wants(webhook({ updateTypes: [] }), about({ webhookIds: ['1'], updateType: null }))).toBe(true);
   });
 
   test('of its own resync, too, only the channels of the chat types that it names', () => {
     const picky = webhook({ chatTypes: ['default'] });
-    expect(wants(picky, about({ webhookId: '1', updateType: null, messageId: null }))).toBe(true);
-    expect(wants(picky, about({ webhookId: '1', updateType: null, messageId: null, chatType: 'third' }))).toBe(false);
+    expect(wants(picky, about({ webhookIds: ['1'], updateType: null, messageId: null }))).toBe(true);
+    expect(wants(picky, about({ webhookIds: ['1'], updateType: null, messageId: null, chatType: 'third' }))).toBe(false);
   });
 });
 

@@ -1,0 +1,99 @@
+import type { Lsn } from '../lsn.js';
+import type { UpdateType } from '../types.js';
+
+/** A delivery as slackchat_bridge.deliveries keeps it. Times are milliseconds since 1970. */
+export interface ParkedDelivery {
+  readonly notificationId: string;
+  readonly lane: string;
+  readonly lsn: Lsn;
+  readonly seq: number;
+  readonly channelId: string;
+  readonly body: string;
+  readonly attempts: number;
+  readonly firstAttemptAt: number | null;
+  readonly lastStatus: number | null;
+  readonly lastError: string | null;
+  /** null: as soon as its lane allows */
+  readonly nextAttemptAt: number | null;
+  /** it does not wait to be sent; `lastError` says why */
+  readonly dead: boolean;
+  /** null: about the channel as a whole */
+  readonly messageId: string | null;
+  /** null: it collapses with nothing */
+  readonly updateType: UpdateType | null;
+  /** the stream brought it once more */
+  readonly repeated: boolean;
+  /** told once more because somebody asked for it */
+  readonly replay: boolean;
+  /** an attempt was begun */
+  readonly begun: boolean;
+}
+
+/** A parked delivery that is due: the head of its lane. */
+export interface DueDelivery {
+  readonly notificationId: string;
+  readonly lane: string;
+  readonly lsn: Lsn;
+  readonly seq: number;
+  readonly channelId: string;
+  readonly replay: boolean;
+  /** everything else goes before it */
+  readonly yields: boolean;
+  /** of the body */
+  readonly bytes: number;
+  /** null: there was no room for it */
+  readonly body: string | null;
+  readonly attempts: number;
+  readonly firstAttemptAt: number | null;
+  readonly parkedAt: number;
+}
+
+export interface Removed {
+  readonly kind: 'delivered' | 'dropped';
+  readonly notificationId: string;
+  readonly lane: string;
+}
+
+export interface Kept {
+  readonly kind: 'retry' | 'dead';
+  readonly notificationId: string;
+  readonly lane: string;
+  readonly status: number | null;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly nextAttemptAt: number;
+}
+
+export type ParkedResult = Removed | Kept;
+
+/** Deliveries that are under way already, and lanes in which something is. */
+export interface Except {
+  readonly notificationIds: readonly string[];
+  readonly lanes: readonly string[];
+  /** all, while the stream brings commits once more */
+  readonly whileRepeating: boolean;
+  /** what yields */
+  readonly yielding: boolean;
+}
+
+export interface DueRow {
+  readonly notification_id: string;
+  readonly lane: string;
+  readonly commit_lsn: string;
+  readonly seq: string;
+  readonly channel_id: string;
+  readonly bytes: string;
+  readonly body: string | null;
+  readonly attempts: string;
+  readonly first_attempt_age: string | null;
+  readonly parked_age: string;
+  readonly untried: string;
+  readonly replay: string;
+  readonly yields: string;
+}
+
+/** Commits that the stream is bringing once more, `to` exclusive; empty when it is not. */
+export interface Repeating {
+  readonly from: Lsn;
+  readonly to: Lsn;
+}
