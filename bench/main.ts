@@ -7,12 +7,12 @@ import type { Section } from './measure.js';
 import { asText, writeReport } from './report.js';
 import { Receiver } from './run.js';
 import { Stage } from './stage.js';
-import { drains, reactions } from './work/drain.js';
-import { fanout, faults, parked } from './work/endpoints.js';
-import { latency, receivers } from './work/latency.js';
-import { outage } from './work/outage.js';
-import { idle, large, start } from './work/process.js';
-import { shards } from './work/shards.js';
+import { drains, reactions } from './cases/drain.js';
+import { fanout, faults, parked } from './cases/endpoints.js';
+import { latency, receivers } from './cases/latency.js';
+import { outage } from './cases/outage.js';
+import { idle, large, start } from './cases/process.js';
+import { shards } from './cases/shards.js';
 
 const WORK: Readonly<Record<string, (bench: Bench) => Promise<readonly Section[]>>> = { drain: drains, reactions, latency, receivers, fanout, faults, parked, large, idle, start, outage, shards };
 

@@ -73,6 +73,8 @@ export interface Notification {
   readonly webhookIds: readonly string[] | null;
   /** the JSON object without its token; begins with `{"type":` */
   readonly body: string;
+  /** a message comes to a channel in which it may have been told of before */
+  readonly foretold?: boolean;
   /** why it is sent to nobody: it is dead for each endpoint that wants it */
   readonly dead?: string;
   /** told once more because somebody asked for it: whatever update types an endpoint wants, and behind all else */

@@ -37,6 +37,7 @@ export interface Receipt {
   readonly key: string | null;
   /** place in the transaction */
   readonly place: number;
+  readonly channelId: string;
   /** in the order of arrival */
   readonly at: number;
   /** when it was taken; null: it was not */

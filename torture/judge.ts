@@ -43,7 +43,7 @@ export function judge(history: History, endpoint: EndpointFacts, lostSlots: read
   const effects = endpoint.conflate ? byPlace(history.events) : null;
   const receipts = endpoint.requests.filter((request) => !announcesLaterChannel(request, history, events)).map((request) => toReceipt(request, history, events, effects));
   const found = violations({ dues: merged, receipts, committed: committedFor(history, merged) });
-  const net = effects === null ? [] : netEffects(history, merged, receipts);
+  const net = effects === null ? [] : netEffects(history, merged, receipts, events);
   return [...found.filter(({ rule, key }) => effects === null || rule !== 'missing' || key?.includes(' message ') !== true), ...net, ...deletions(endpoint, history, events)];
 }
 
@@ -56,29 +56,29 @@ function placeKey(commit: number, messageId: string, channelId: string): string 
   return `${commit} ${messageId} ${channelId}`;
 }
 
-/** Of a message that is there something was taken, and that it is there last; of one that is not, that it went, if anything was. */
-function netEffects(history: History, dues: readonly Due[], receipts: readonly Receipt[]): readonly Violation[] {
+/**
+ * Of each message in each channel: where it is, that it is there was taken last; where it is not, that it went, if anything of
+ * it was taken there. A change can be told in the channel to which its message moves later.
+ */
+function netEffects(history: History, dues: readonly Due[], receipts: readonly Receipt[], events: ReadonlyMap<string, Event>): readonly Violation[] {
   const last = new Map<string, Due>();
   for (const due of dues) {
     const id = messageOf(due.key);
-    const before = last.get(id ?? '');
-    // One that moved is deleted and created by the same commit.
-    if (id !== null && (before === undefined || before.commit < due.commit || !due.key.includes(' message_deleted '))) last.set(id, due);
+    const place = id === null ? null : `${id} in ${events.get(due.key)?.channelId ?? ''}`;
+    if (place !== null && (last.get(place)?.commit ?? -1) <= due.commit) last.set(place, due);
   }
-  const laneOf = new Map(dues.map(({ key, lane }) => [key, lane]));
-  const taken = new Map<string, Receipt[]>();
-  for (const receipt of receipts.toSorted((a, b) => a.at - b.at)) {
+  const taken = new Map<string, Receipt>(receipts.toSorted((a, b) => a.at - b.at).flatMap((receipt) => {
     const id = messageOf(receipt.key ?? '');
-    if (id !== null && receipt.answeredAt !== null) taken.set(id, [...(taken.get(id) ?? []), receipt]);
-  }
-  return [...last].flatMap(([id, due]): readonly Violation[] => {
-    // Between the lanes of two channels there is no order.
-    const all = (taken.get(id) ?? []).filter(({ key }) => laneOf.get(key ?? '') === due.lane);
-    const is = history.messages.get(id)?.goneAt === null;
-    if (!due.required || due.split || is === due.key.includes(' message_deleted ')) return [];
-    const shown = all.at(-1);
-    if (is ? shown?.subject === id : shown === undefined || shown.subject === null) return [];
-    return [{ rule: 'missing', key: due.key, lane: due.lane, detail: is ? 'that it is there was not the last that was taken' : 'that it went was not the last that was taken' }];
+    return id === null || receipt.answeredAt === null ? [] : [[`${id} in ${receipt.channelId}`, receipt] as [string, Receipt]];
+  }));
+  return [...last].flatMap(([place, due]): readonly Violation[] => {
+    const id = messageOf(due.key);
+    const there = !due.key.includes(' message_deleted ');
+    // A TRUNCATE of the table is told of channels.
+    if (!due.required || due.split || (there && history.messages.get(id ?? '')?.goneAt !== null)) return [];
+    const shown = taken.get(place);
+    if (there ? shown?.subject === id : shown === undefined || shown.subject === null) return [];
+    return [{ rule: 'missing', key: due.key, lane: due.lane, detail: there ? 'that it is there was not the last that was taken' : 'that it went was not the last that was taken' }];
   });
 }
 
@@ -164,7 +164,7 @@ function toReceipt(request: Request, history: History, events: ReadonlyMap<strin
   const place = kind === undefined ? Number(number) : Number(number) * 2 + (kind === 'deleted' ? 0 : 1);
   const key = keyOf(request, history) ?? '';
   const event = events.get(key) ?? effects?.get(placeKey(Number.parseInt(key, 10), messageOf(key) ?? '', body?.channel ?? ''));
-  const none = { id, place, at, answeredAt, subject: null, shown: new Map<string, readonly number[]>() };
+  const none = { id, place, channelId: body?.channel ?? '', at, answeredAt, subject: null, shown: new Map<string, readonly number[]>() };
   if (event === undefined || body === null) return { ...none, key: null };
   const message = history.messages.get(event.messageId ?? '');
   if (message === undefined || body.message === undefined || body.update_type === 'message_deleted') return { ...none, key: event.key };

@@ -6,7 +6,8 @@ import { settle, type Delivery, type Note, type Place } from './delivery.js';
  * the text of the last of them. So whoever has seen that id has seen that state, and whoever has not gets it, also when
  * the stream is read again after a crash: they collapse again (an endpoint holds back what is repeated until all of it is
  * there), into the same id or a later one. What an attempt has begun for may have been received: it stays as it is,
- * and nothing passes it. What is repeated may have been received too: the deletion of such a message is told.
+ * and nothing passes it. What is repeated may have been received too, and of a message that was told of before it came the
+ * receiver may know: the deletion of such a message is told.
  */
 
 /** One that has a row. Its text is not needed: what is left bears a later one. */
@@ -84,7 +85,7 @@ export function mergeInto(waiting: readonly Delivery[], next: Delivery): readonl
     settle(earlier);
     settle(next);
   };
-  return [...rest, { ...next, note: net, queuedAt: earlier.queuedAt, settle: both }];
+  return [...rest, { ...next, note: net, cameAt: earlier.cameAt, settle: both }];
 }
 
 /** What a batch comes to. */

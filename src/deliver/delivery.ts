@@ -15,7 +15,7 @@ export interface Note extends Place {
   readonly messageId: string | null;
   /** null: it collapses with nothing */
   readonly updateType: UpdateType | null;
-  /** the stream brought it once more: the receiver may have had it before */
+  /** the receiver may have had it before, because the stream brought it once more, or may know of what it tells by an earlier one */
   readonly repeated: boolean;
   /** told once more because somebody asked for it: it yields to all else */
   readonly replay: boolean;
@@ -28,7 +28,8 @@ export interface Delivery {
   readonly lane: string;
   /** from the stream and ordered by the lanes in memory; otherwise from its row */
   readonly direct: boolean;
-  readonly queuedAt: number;
+  /** how often its endpoint had been swept by then */
+  readonly cameAt: number;
   readonly committedAt: number | null;
   /** lets the ledger's entry go; once */
   settle: (() => void) | null;
@@ -53,9 +54,9 @@ export interface Delivery {
  * One from the stream.
  * @param dead why it is not sent
  */
-export function fresh(note: Note, lane: string, committedAt: number | null, release: () => void, dead: string | null): Delivery {
+export function fresh(note: Note, lane: string, committedAt: number | null, release: () => void, cameAt: number, dead: string | null): Delivery {
   return {
-    note, lane, committedAt, settle: release, direct: true, queuedAt: Date.now(), begun: false,
+    note, lane, committedAt, settle: release, direct: true, cameAt, begun: false,
     attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, place: 0,
   };
 }
@@ -66,7 +67,7 @@ export function broughtBack(row: Omit<Note, 'messageId' | 'updateType' | 'repeat
   return {
     // Once it is to be sent, nothing collapses with it.
     note: { notificationId, lsn, seq, channelId, messageId: null, updateType: null, repeated: true, replay, body },
-    lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, queuedAt: Date.now(), committedAt: null, settle: null,
+    lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, cameAt: 0, committedAt: null, settle: null,
     lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, place: 0,
   };
 }

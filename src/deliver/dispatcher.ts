@@ -2,7 +2,7 @@ import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
 import { SHARED_FROM } from './body.js';
-import { Endpoint, type EndpointOptions } from './endpoint.js';
+import { Endpoint, SWEEP_MS, type EndpointOptions } from './endpoint.js';
 import type { EndpointEvents } from './endpoint-events.js';
 import type { Parking } from './parking.js';
 import { Permit, TICK_MS } from './permit.js';
@@ -13,11 +13,14 @@ import { Permit, TICK_MS } from './permit.js';
  * delivery with 2,000, 32 with 200).
  */
 const BUSY = 128;
+/** More endpoints share what eight of them have: one process sends to all, and what waits for longer than two seconds is parked. */
+const BUSY_TOGETHER = 8 * BUSY;
+/** So many are not settled at all endpoints together: each notification more is taken in by itself. */
+const CROWD = 2 * BUSY_TOGETHER;
 /** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked, though others wait for it. */
 const QUEUE_LIMIT = 2_000;
 /** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
 const STUCK_MS = 250;
-const SWEEP_MS = 250;
 /** A notification's own objects, beside its text; and those of one endpoint that has it to deliver. */
 const OVERHEAD_BYTES = 512;
 const DELIVERY_BYTES = 320;
@@ -34,6 +37,10 @@ export class Dispatcher {
   readonly #sweeper: NodeJS.Timeout;
   readonly #ticker: NodeJS.Timeout;
   #bytes = 0;
+  /** deliveries that are neither made nor parked */
+  #unsettled = 0;
+  /** how many active endpoints there were of late */
+  #active = 1;
   #waiters: (() => void)[] = [];
 
   /** Nothing is sent before `resume`. */
@@ -91,20 +98,23 @@ export class Dispatcher {
     let pending = 1;
     const settled = (): void => {
       pending -= 1;
+      this.#unsettled -= 1;
       this.#bytes -= DELIVERY_BYTES;
       if (pending > 0) return;
       this.#bytes -= bytes;
       release();
       this.#wakeWaiters();
     };
-    const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, dead, replay = false } = notification;
-    const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: false, replay, body };
+    const { id: notificationId, lsn, seq, channelId, messageId, updateType, body, foretold = false, dead, replay = false } = notification;
+    const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: foretold, replay, body };
     // How long a replay takes says nothing of what is live.
     const committedAt = replay ? null : notification.committedAt;
+    this.#unsettled += 1;
     this.#bytes += DELIVERY_BYTES;
     for (const endpoint of this.#endpoints.values()) {
       if (!endpoint.listening || !wants(endpoint.webhook, notification) || !only(endpoint.webhook)) continue;
       pending += 1;
+      this.#unsettled += 1;
       this.#bytes += DELIVERY_BYTES;
       const lane = laneOf(endpoint.webhook, notification);
       if (dead === undefined) endpoint.accept(note, lane, committedAt, settled);
@@ -123,9 +133,9 @@ export class Dispatcher {
     };
   }
 
-  /** Nothing more should be taken in before something has gone; see `room`. */
-  get overfull(): boolean {
-    return this.#bytes > this.#maxBytes;
+  /** Before another notification is taken in, `room` is to be asked. */
+  get crowded(): boolean {
+    return this.#unsettled > CROWD || this.#overfull;
   }
 
   /** Resolves when more may be taken in. */
@@ -190,13 +200,25 @@ export class Dispatcher {
     clearInterval(this.#ticker);
   }
 
+  get #overfull(): boolean {
+    return this.#bytes > this.#maxBytes;
+  }
+
+  /** So many wait for an endpoint that is busy. */
+  get #busy(): number {
+    return Math.min(BUSY, Math.ceil(BUSY_TOGETHER / this.#active));
+  }
+
   #full(): boolean {
-    if (this.overfull) return true;
+    if (this.#overfull) return true;
+    const limit = this.#busy;
+    // Without a look at each: there are not as many as would make all of them busy.
+    if (this.#unsettled <= limit) return false;
     let busy = false;
     let idle = false;
     for (const endpoint of this.#endpoints.values()) {
       if (endpoint.live > QUEUE_LIMIT) return true;
-      if (endpoint.live > BUSY) busy = true;
+      if (endpoint.live > limit) busy = true;
       else idle ||= endpoint.active;
     }
     return busy && !idle;
@@ -205,11 +227,14 @@ export class Dispatcher {
   #sweep(): void {
     const now = Date.now();
     const all = [...this.#endpoints.values()];
-    const othersWait = all.some((endpoint) => endpoint.active && endpoint.live <= BUSY);
+    const active = all.filter((endpoint) => endpoint.active);
+    this.#active = Math.max(1, active.length);
+    const limit = this.#busy;
+    const othersWait = active.some((endpoint) => endpoint.live <= limit);
     for (const endpoint of all) {
-      endpoint.sweep(now);
+      endpoint.sweep();
       // Rather rows than memory. What answers, if slowly, is parked when it has waited for long (`sweep`).
-      const inTheWay = this.overfull ? endpoint.queued > 0 : othersWait && endpoint.live > QUEUE_LIMIT;
+      const inTheWay = this.#overfull ? endpoint.queued > 0 : othersWait && endpoint.live > QUEUE_LIMIT;
       if (inTheWay && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
     }
     this.#wakeWaiters();

@@ -1,9 +1,7 @@
 import type { Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
 import type { Allowance } from './allowance.js';
-import type { EndpointClient } from './attempt.js';
 import { Bag } from './bag.js';
-import { bodyHead } from './body.js';
 import { Backlog, type BacklogHost } from './backlog.js';
 import { Completeness } from './completeness.js';
 import { mergeInto } from './conflate.js';
@@ -12,21 +10,13 @@ import { footprint, fresh, settle, type Delivery, type Note } from './delivery.j
 import { Lanes } from './lanes.js';
 import type { Parking } from './parking.js';
 import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
-import { requestOf } from './request.js';
-import { Signer } from './signature.js';
+import { Sender, type SenderOptions } from './sender.js';
 
-/** Sends requests to one address. */
-export type Client = Pick<EndpointClient, 'send' | 'retire' | 'destroy'>;
-
-export interface EndpointOptions {
+export interface EndpointOptions extends SenderOptions {
   readonly timing: RetryTiming;
   readonly timeoutMs: number;
-  /** @throws {TypeError} when the endpoint is no URL */
-  readonly connect: (endpoint: string, connections: number) => Client;
   /** one for all endpoints */
   readonly allowance: Allowance;
-  readonly token: string;
-  readonly userAgent: string;
   /** requests may be begun */
   readonly permit: { readonly holds: (now: number) => boolean };
   /**
@@ -36,8 +26,12 @@ export interface EndpointOptions {
   readonly stream: { readonly repeatedBefore: () => Lsn; readonly storedBefore: () => Lsn; readonly next: () => Lsn };
 }
 
-/** Unsettled for longer: parked, so that it holds neither the slot nor the memory. */
-const SLOW_MS = 2_000;
+export const SWEEP_MS = 250;
+/**
+ * Unsettled for two seconds: parked, so that it holds neither the slot nor the memory. Counted in sweeps: for a
+ * time in which this process stood still (a thousand connections to be opened on a busy machine) nobody is slow.
+ */
+const SLOW_SWEEPS = 2_000 / SWEEP_MS;
 
 /**
  * One endpoint: sends what its lanes allow and parks what must wait. Nothing is written for what
@@ -52,14 +46,12 @@ export class Endpoint {
   readonly completeness = new Completeness();
   /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
   readonly #direct = new Bag<Delivery>();
+  readonly #sender: Sender;
   #webhook: Webhook;
-  #client: Client | null = null;
-  #signer: Signer | null = null;
-  /** with which each body begins */
-  #head: Buffer = Buffer.alloc(0);
   #inFlight = 0;
   #answeredAt = Date.now();
   #turn = 0;
+  #sweeps = 0;
   #closed = false;
   /** it answered 410 and has not been enabled again */
   #gone = false;
@@ -84,7 +76,8 @@ export class Endpoint {
       onStoreFault: (reason) => this.#events.storeFault(this.#webhook, reason),
     };
     this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, options.allowance, parkedLanes);
-    this.#equip(null);
+    this.#sender = new Sender(options, webhook);
+    this.completeness.changed(null, webhook, this.listening, options.stream.next());
     this.#backlog.wake(false);
   }
 
@@ -140,7 +133,8 @@ export class Endpoint {
     const before = this.#webhook;
     this.#webhook = webhook;
     if (webhook.enabled) this.#gone = false;
-    this.#equip(before);
+    this.#sender.change(webhook);
+    this.completeness.changed(before, webhook, this.listening, this.#options.stream.next());
     if (!this.active) this.relieve();
     this.lookAgain();
   }
@@ -148,7 +142,7 @@ export class Endpoint {
   /** @param release called once it is delivered, parked, or wanted no more */
   accept(note: Note, lane: string, committedAt: number | null, release: () => void): void {
     const repeated = this.#webhook.conflate && note.lsn < this.#options.stream.repeatedBefore();
-    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, null);
+    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, this.#sweeps, null);
     if (this.#closed) {
       settle(delivery);
     } else if (this.#backlog.holds(lane) || repeated || note.lsn < this.#options.stream.storedBefore()) {
@@ -168,7 +162,7 @@ export class Endpoint {
 
   /** It is not to be sent: it stands among the dead, with the reason. Nothing waits for it. */
   refuse(note: Note, lane: string, committedAt: number | null, release: () => void, reason: string): void {
-    const delivery = fresh(note, lane, committedAt, release, reason);
+    const delivery = fresh(note, lane, committedAt, release, this.#sweeps, reason);
     if (this.#closed) settle(delivery);
     else this.#backlog.add(delivery);
   }
@@ -185,21 +179,22 @@ export class Endpoint {
     this.#backlog.wake(false);
   }
 
-  /** Parks what has been on its way for too long. To be called a few times a second. */
-  sweep(now: number): void {
+  /** Parks what has been on its way for too long. To be called every SWEEP_MS. */
+  sweep(): void {
+    this.#sweeps += 1;
     for (const delivery of this.#direct.items()) {
-      if (delivery.stored || now - delivery.queuedAt < SLOW_MS) continue;
+      if (delivery.stored || this.#sweeps - delivery.cameAt < SLOW_SWEEPS) continue;
       this.#parkUnderWay(delivery);
       this.#parkBehind(delivery.lane);
     }
     // Others had taken all that may be under way together.
     this.#run();
     for (const head of this.#lanes.heads()) {
-      if (now - head.queuedAt < SLOW_MS) continue;
+      if (this.#sweeps - head.cameAt < SLOW_SWEEPS) continue;
       this.relieve();
       break;
     }
-    for (const delivery of this.#lanes.cutYielding((head) => now - head.queuedAt >= SLOW_MS)) this.#park(delivery);
+    for (const delivery of this.#lanes.cutYielding((head) => this.#sweeps - head.cameAt >= SLOW_SWEEPS)) this.#park(delivery);
     if (this.#lanes.live > 0) this.#backlog.giveWay();
   }
 
@@ -244,7 +239,7 @@ export class Endpoint {
   halt(): void {
     this.#closed = true;
     this.#backlog.halt();
-    this.#client?.destroy().catch(() => undefined);
+    this.#sender.destroy().catch(() => undefined);
   }
 
   /** Forgets what is in memory, delivered or not. @returns how many that were */
@@ -253,25 +248,8 @@ export class Endpoint {
     const direct = this.#direct.items().filter((delivery) => !delivery.stored);
     const unwritten = [...this.#lanes.cutAll(), ...direct, ...(await this.#backlog.close())];
     for (const delivery of unwritten) settle(delivery);
-    await this.#client?.destroy();
+    await this.#sender.destroy();
     return unwritten.length;
-  }
-
-  #equip(before: Webhook | null): void {
-    this.completeness.changed(before, this.#webhook, this.listening, this.#options.stream.next());
-    const { endpoint, maxInFlight, secret, token } = this.#webhook;
-    if (before === null || before.token !== token) this.#head = bodyHead(token ?? this.#options.token);
-    if (before === null || before.secret !== secret) this.#signer = secret === null ? null : new Signer(secret);
-    if (before !== null && before.endpoint === endpoint && before.maxInFlight === maxInFlight) return;
-    const old = this.#client;
-    try {
-      this.#client = this.#options.connect(endpoint, maxInFlight);
-    } catch {
-      // The table's constraint lets some texts pass that are no URL; every attempt says so.
-      this.#client = null;
-    }
-    // What is under way there is let finish.
-    old?.retire().catch(() => undefined);
   }
 
   #run(): void {
@@ -303,12 +281,7 @@ export class Endpoint {
     this.#options.allowance.depart(footprint(delivery.note));
     if (delivery.direct) this.#direct.add(delivery);
     const started = performance.now();
-    const finished = ({ outcome }: { readonly outcome: Outcome }): void => this.#finished(delivery, outcome, performance.now() - started);
-    if (this.#client === null) {
-      queueMicrotask(() => finished({ outcome: { kind: 'failed', status: null, reason: 'the endpoint is not a valid URL', retryAfterMs: null } }));
-      return;
-    }
-    this.#client.send(requestOf(delivery.note, this.#head, this.#options.userAgent, this.completeness.headers, this.#signer), finished);
+    this.#sender.send(delivery.note, this.completeness.headers, (outcome) => this.#finished(delivery, outcome, performance.now() - started));
   }
 
   #finished(delivery: Delivery, outcome: Outcome, ms: number): void {

@@ -40,13 +40,15 @@ export function messageNotification(
     readonly chatType: string | null;
     readonly messageId: string;
     readonly updateType: UpdateType;
+    /** see `Notification` */
+    readonly foretold?: boolean;
     /** JSON text, or of how many characters a text is that alone is too large */
     readonly message: string | number;
     /** it is told once more, to these endpoints (null: all) */
     readonly replayTo?: readonly string[] | null;
   },
 ): Notification {
-  const { channelId, chatType, messageId, updateType, message, replayTo } = about;
+  const { channelId, chatType, messageId, updateType, foretold = false, message, replayTo } = about;
   const replay = replayTo !== undefined;
   return {
     id: notificationId(origin, origin.part === null ? String(seq) : `${replay ? 'replay' : updateType.slice('message_'.length)}-${origin.part}-${headerSafe(messageId)}`),
@@ -58,6 +60,7 @@ export function messageNotification(
     chatType,
     updateType,
     webhookIds: replayTo ?? null,
+    foretold,
     ...(replay ? { replay } : {}),
     ...messageBody(`{"type":"update_notification","channel":${JSON.stringify(spell(channelId, channelIdFormat))},"chat_type":${JSON.stringify(chatType)},"update_type":"${updateType}"`, message, maxPayloadBytes),
   };

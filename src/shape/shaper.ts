@@ -2,9 +2,11 @@ import type { Lsn } from '../lsn.js';
 import type { Notification, Row, Transaction, UpdateType } from '../types.js';
 import { asksForEveryChannel, concernsEveryShard, requested, withReplays, type ControlEffect, type ReplayEffect } from './asked.js';
 import { coalesce, NO_CHILDREN, type Children, type Effect, type MessageEffect } from './coalesce.js';
-import type { Directory } from './directory.js';
 import { channelRequests } from './channel-requests.js';
+import type { Directory } from './directory.js';
+import { Foretold } from './foretold.js';
 import { serializeMessage } from './message.js';
+import { namesIn } from './names.js';
 import { channelNotification, messageNotification, requestNotification, type ChannelJson, type Origin, type PayloadOptions } from './payload.js';
 import { Recent } from './recent.js';
 import type { Rendering } from './render/rendering.js';
@@ -27,11 +29,15 @@ const CHANNELS = 1_000;
 /** So many characters of text are kept of messages told of late. */
 const RECENT_CHARACTERS = 300_000;
 
-/** Messages by id. */
-type Snapshot = ReadonlyMap<string, StoredMessage>;
+/** Messages by id, as one snapshot of the database has them. */
+export interface Snapshot {
+  readonly messages: ReadonlyMap<string, StoredMessage>;
+  /** all that it shows was committed before this position */
+  readonly readAt: Lsn;
+}
 
 const NO_KWARGS: ReadonlyMap<string, string> = new Map();
-const NOTHING_READ: Snapshot = new Map();
+const NOTHING_READ: Snapshot = { messages: new Map(), readAt: 0n };
 
 export interface ShapeSource {
   /** The messages with their children, read in one snapshot. */
@@ -74,6 +80,7 @@ export class Shaper<E> {
   readonly #options: ShapeOptions;
   readonly #settling = new Settling<E>();
   readonly #recent = new Recent(RECENT_CHARACTERS);
+  readonly #foretold = new Foretold();
 
   constructor(source: ShapeSource, directory: Directory, options: ShapeOptions) {
     this.#source = source;
@@ -90,6 +97,7 @@ export class Shaper<E> {
   reset(): void {
     this.#settling.clear();
     this.#recent.clear();
+    this.#foretold.clear();
   }
 
   /** @param arrivals committed and visible to other sessions */
@@ -120,7 +128,7 @@ export class Shaper<E> {
 
     // All reads come first: a fault in one of them leaves everything as it was.
     const snapshot = await this.#read(work, due);
-    await this.#ensureNames(work, snapshot);
+    await this.#ensureNames(work.map(({ effect }) => effect), snapshot.messages.values());
 
     const outputs: Outputs<E> = [];
     for (const item of work) {
@@ -153,7 +161,7 @@ export class Shaper<E> {
 
   /** Messages of a channel as notifications show them. */
   async serialize(messages: readonly { readonly row: Row; readonly children: Children }[]): Promise<readonly string[]> {
-    await this.#ensureNames([], new Map(messages.map(({ row, children }, index) => [String(index), { row, children, maintained: false }])));
+    await this.#ensureNames([], messages);
     return Promise.all(messages.map(async ({ row, children }) => this.#serialize(row, children, row['channel_id'] ?? '')));
   }
 
@@ -193,34 +201,8 @@ export class Shaper<E> {
     return end < 0 ? { work, due } : { work: work.slice(0, end), due: due.slice(0, Math.max(0, end - work.length)) };
   }
 
-  async #ensureNames(work: readonly Work<E>[], snapshot: Snapshot): Promise<void> {
-    const channels = new Set<string>();
-    const users = new Set<string>();
-    const args = new Set<string>();
-    const add = (set: Set<string>, id: string | null | undefined): void => {
-      if (typeof id === 'string') set.add(id);
-    };
-    const row = (message: Row | null): void => {
-      add(channels, message?.['channel_id']);
-      add(users, message?.['user_id']);
-    };
-    const children = ({ reaction }: Children): void => {
-      for (const child of reaction) {
-        add(users, child['user_id']);
-        add(args, child['argument_id']);
-      }
-    };
-    for (const { effect } of work) {
-      if (effect.kind === 'control') add(channels, requested(effect.request)?.channelId);
-      if (effect.kind !== 'message') continue;
-      row(effect.before);
-      row(effect.row);
-      children(effect.children);
-    }
-    for (const message of snapshot.values()) {
-      row(message.row);
-      children(message.children);
-    }
+  async #ensureNames(effects: readonly (Effect | ReplayEffect)[], messages: Iterable<{ readonly row: Row | null; readonly children: Children }>): Promise<void> {
+    const { channels, users, args } = namesIn(effects, messages);
     await this.#directory.ensureChannels(channels);
     await this.#directory.ensure('user', users);
     await this.#directory.ensure('argument', args);
@@ -249,7 +231,7 @@ export class Shaper<E> {
         return;
       }
       case 'changed': {
-        const maintained = snapshot.get(effect.messageId)?.maintained === true;
+        const maintained = snapshot.messages.get(effect.messageId)?.maintained === true;
         // What has a row by itself from before a crash must be told by itself again: the row must not stay as it was read then.
         const again = origin.commitLsn < this.#options.storedBefore();
         if (effect.row === null && maintained && this.#options.settleMs > 0 && !again && !this.#settling.full) {
@@ -266,6 +248,7 @@ export class Shaper<E> {
     const { row, children } = this.#state(effect, snapshot);
     // Only children were written, and the message is gone by now and not remembered: its deletion follows.
     if (row === null) return;
+    if (effect.row === null) this.#foretold.put(effect.messageId, row['channel_id'] ?? '', snapshot.readAt);
     this.#notify(entry, origin, effect.place * 2, 'message_changed', effect.messageId, effect.row ?? row, row, children, outputs);
   }
 
@@ -275,8 +258,10 @@ export class Shaper<E> {
       this.#changed(held.entry, held.origin, held.effect, snapshot, outputs);
       outputs.push({ kind: 'release', entry: held.entry });
     }
-    const { row = null, children = NO_CHILDREN } = snapshot.get(messageId) ?? {};
-    if (row !== null) this.#notify(entry, origin, place * 2, 'message_changed', messageId, row, row, children, outputs, to);
+    const { row = null, children = NO_CHILDREN } = snapshot.messages.get(messageId) ?? {};
+    if (row === null) return;
+    this.#foretold.put(messageId, row['channel_id'] ?? '', snapshot.readAt);
+    this.#notify(entry, origin, place * 2, 'message_changed', messageId, row, row, children, outputs, to);
   }
 
   /**
@@ -285,7 +270,7 @@ export class Shaper<E> {
    * deleted by now is told from the WAL: its deletion follows.
    */
   #state(effect: MessageEffect, snapshot: Snapshot): { readonly row: Row | null; readonly children: Children } {
-    const found = snapshot.get(effect.messageId);
+    const found = snapshot.messages.get(effect.messageId);
     const newest = found?.row ?? effect.row;
     if (newest !== null && newest['text'] !== undefined) this.#recent.put(effect.messageId, newest);
     if (found?.row !== undefined && found.row !== null) return { row: found.row, children: found.children };
@@ -313,8 +298,9 @@ export class Shaper<E> {
     }
     const chatType = this.#directory.chatType(channelId);
     if (chatType === null) this.#options.onAnomaly('unknown_channel', { messageId, channelId });
+    const foretold = updateType === 'message_created' && this.#foretold.has(messageId, channelId, origin.commitLsn);
     const told = (message: string | number): Output<E> => {
-      const about = { channelId, chatType, messageId, updateType, message, ...(replayTo === undefined ? {} : { replayTo }) };
+      const about = { channelId, chatType, messageId, updateType, foretold, message, ...(replayTo === undefined ? {} : { replayTo }) };
       return { kind: 'notify', entry, notification: messageNotification(origin, seq, this.#options, about) };
     };
     const characters = row['text']?.length ?? 0;

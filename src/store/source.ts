@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { keyType, present, readCatalog, refuseMisfit } from '../catalog.js';
 import { errorCode } from '../errors.js';
 import { compareIds, isKey } from '../ids.js';
+import { parseLsn, type Lsn } from '../lsn.js';
 import { isWhole, qualifiedName, quoteIdent, type ChatEntity, type Mapping, type TableMapping } from '../mapping.js';
 import { shardSql, type Shard } from '../shard.js';
 import { delay } from '../time.js';
@@ -19,7 +20,7 @@ export interface StoredMessage {
 }
 
 /** Each of its columns by itself: the driver would take an array apart character by character, with ten times its size in memory. */
-type ReadRow = [kind: 'message' | ChildEntity, messageId: string, ...cells: (string | null)[]];
+type ReadRow = [kind: 'message' | ChildEntity | 'read at', messageId: string, ...cells: (string | null)[]];
 
 /** What the catalog says of the mapped tables. */
 interface Layout {
@@ -103,10 +104,14 @@ export class Source {
     return result.rows.map((row) => row.id);
   }
 
-  /** Messages and children in one statement, so in one snapshot. */
-  async read(messageIds: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
+  /**
+   * Messages and children in one statement, so in one snapshot.
+   * @returns with the end of the WAL after that was taken: all that it shows was committed before
+   */
+  async read(messageIds: readonly string[]): Promise<{ readonly messages: ReadonlyMap<string, StoredMessage>; readonly readAt: Lsn }> {
     const rows = await this.#relearning(async () => (await this.#pool.query<ReadRow>(this.#reading(messageIds))).rows);
-    return this.#collect(messageIds, rows);
+    const [, end = ''] = rows.find(([kind]) => kind === 'read at') ?? [];
+    return { messages: this.#collect(messageIds, rows), readAt: parseLsn(end) };
   }
 
   /** The same in the transaction of a session. */
@@ -179,7 +184,7 @@ export class Source {
     for (const id of messageIds) messages.set(id, { row: null, maintained: false, children: { reaction: [], attachment: [], kwarg: [] } });
     for (const [kind, messageId, ...cells] of rows) {
       const message = messages.get(messageId);
-      if (message === undefined) continue;
+      if (message === undefined || kind === 'read at') continue;
       const row = Object.fromEntries(this.#layout.cells[kind].map((column, index) => [column, cells[index] ?? null]));
       if (kind === 'message') {
         message.row = { ...row, id: messageId };
@@ -248,10 +253,10 @@ async function describe(pool: pg.Pool, mapping: Mapping, version: number): Promi
 function readSql(mapping: Mapping, idType: string, cells: Layout['cells']): string {
   const column = (table: TableMapping, name: string): string => quoteIdent(table.columns[name] ?? name);
   const texts = (table: TableMapping, names: readonly string[]): string[] => names.map((name) => `${column(table, name)}::text`);
-  const parts: string[] = [];
   // One more for a message: whether it is maintained.
   const width = Math.max(...Object.values(cells).map((columns) => columns.length), cells.message.length + 1);
   const padded = (list: readonly string[]): string => Array.from({ length: width }, (_item, index) => list[index] ?? 'NULL::text').join(', ');
+  const parts = [`SELECT 'read at', pg_current_wal_insert_lsn()::text, 0::bigint, ${padded([])}`];
   for (const kind of ['message', 'reaction', 'attachment', 'kwarg'] as const) {
     const table = mapping.get(kind);
     if (table === undefined) continue;

@@ -1,6 +1,6 @@
 import type { Tuple, Write } from '../../conformance/journal.js';
 import type { ChildEntity, Children } from '../../src/shape/coalesce.js';
-import type { StoredMessage } from '../../src/shape/shaper.js';
+import type { Snapshot } from '../../src/shape/shaper.js';
 import type { Entity, Row, Transaction } from '../../src/types.js';
 import type { Commit } from '../../torture/journal.js';
 import { control, insert, placed, remove, update, type Unplaced } from '../unit/changes.js';
@@ -62,13 +62,14 @@ export class SimulatedChat {
     if (this.#changes.length > 0) this.#commit();
   }
 
-  read(ids: readonly string[]): ReadonlyMap<string, StoredMessage> {
-    return new Map(ids.map((id) => {
+  read(ids: readonly string[]): Snapshot {
+    const messages = new Map(ids.map((id) => {
       const row = this.#messages.get(id) ?? null;
       const children = (entity: ChildEntity): readonly Row[] => [...this.#children.values()].filter((child) => child.entity === entity && child.row['message_id'] === id).map((child) => child.row);
       const all: Children = { reaction: children('reaction'), attachment: children('attachment'), kwarg: children('kwarg') };
-      return [id, { row, maintained: typeof row?.['serialized'] === 'string', children: all }];
+      return [id, { row, maintained: typeof row?.['serialized'] === 'string', children: all }] as const;
     }));
+    return { messages, readAt: this.#end };
   }
 
   lookup(entity: Entity): readonly Row[] {

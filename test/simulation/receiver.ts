@@ -1,4 +1,4 @@
-import type { Client } from '../../src/deliver/endpoint.js';
+import type { Client } from '../../src/deliver/sender.js';
 import type { Outcome } from '../../src/types.js';
 import { parseTold, type Request } from '../../torture/receiver.js';
 import type { Owner, VirtualClock } from './clock.js';

@@ -6,7 +6,7 @@ import { simulate, steps } from './history.js';
 const { SIMULATIONS } = process.env;
 const HISTORIES = SIMULATIONS === undefined ? { numRuns: 300, seed: 1 } : { numRuns: Number(SIMULATIONS) };
 
-test('nothing is lost, nothing is told out of order, and the last state told is the last, whatever fails when', { timeout: 120_000 }, async () => {
+test('nothing is lost, nothing is told out of order, and the last state told is the last, whatever fails when', { timeout: Math.max(120_000, HISTORIES.numRuns * 50) }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.nat(), steps, async (seed, history) => {
       expect(await simulate(seed, history)).toEqual([]);
@@ -44,6 +44,19 @@ test('rows whose writing was answered by a broken connection do not collapse twi
     { kind: 'hang', ms: 1_500 },
     { kind: 'commit', deeds: [{ kind: 'request', channel: 1, type: 'request_update' }] },
     { kind: 'commit', deeds: [{ kind: 'edit', message: 0 }] },
+    { kind: 'commit', deeds: [{ kind: 'delete', message: 0 }] },
+  ])).toEqual([]);
+});
+
+test.each([3, 4])('what was told of a message in the channel to which it moves later, and goes, is told to have gone there: endpoint %i', async (endpoint) => {
+  expect(await simulate(1, [
+    { kind: 'commit', deeds: [{ kind: 'say', channel: 0, maintained: false }] },
+    { kind: 'wait', ms: 1_000 },
+    { kind: 'receiver', endpoint, manner: 'slow' },
+    // Both are committed before the first is read for.
+    { kind: 'commit', deeds: [{ kind: 'child', message: 0, entity: 'reaction' }] },
+    { kind: 'commit', deeds: [{ kind: 'move', message: 0, channel: 1 }] },
+    { kind: 'wait', ms: 300 },
     { kind: 'commit', deeds: [{ kind: 'delete', message: 0 }] },
   ])).toEqual([]);
 });

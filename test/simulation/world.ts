@@ -1,5 +1,5 @@
 import { laneOf } from '../../src/deliver/dispatcher.js';
-import type { Client } from '../../src/deliver/endpoint.js';
+import type { Client } from '../../src/deliver/sender.js';
 import { delay } from '../../src/time.js';
 import type { Notification, Webhook } from '../../src/types.js';
 import { Chronicler } from '../../torture/chronicler.js';

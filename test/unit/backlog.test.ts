@@ -14,7 +14,7 @@ const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notif
 
 function delivery(id: string, lsn: bigint, lane: string): Delivery {
   return {
-    note: note(id, lsn), lane, direct: true, queuedAt: 0, committedAt: 0, settle: null,
+    note: note(id, lsn), lane, direct: true, cameAt: 0, committedAt: 0, settle: null,
     begun: true, attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
   };
 }

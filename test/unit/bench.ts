@@ -1,7 +1,7 @@
 import { NO_CHILDREN, type Children } from '../../src/shape/coalesce.js';
 import { Directory } from '../../src/shape/directory.js';
 import { Rendering } from '../../src/shape/render/rendering.js';
-import { Shaper, type Output, type ShapeOptions, type ShapeSource, type StoredMessage } from '../../src/shape/shaper.js';
+import { Shaper, type Output, type ShapeOptions, type ShapeSource, type Snapshot, type StoredMessage } from '../../src/shape/shaper.js';
 import type { Shaping } from '../../src/shape/work.js';
 import type { Notification, Row, Transaction } from '../../src/types.js';
 import { message, transactionOf, type Unplaced } from './changes.js';
@@ -11,6 +11,7 @@ export class MemorySource implements ShapeSource {
   readonly messages = new Map<string, StoredMessage>();
   readonly reads: (readonly string[])[] = [];
   channels: string[] = ['c1', 'c2'];
+  readAt = 0n;
   failures = 0;
   channelFailures = 0;
 
@@ -18,14 +19,14 @@ export class MemorySource implements ShapeSource {
     this.messages.set(id, { row: message(id, over), maintained, children: { ...NO_CHILDREN, ...children } });
   }
 
-  async read(ids: readonly string[]): Promise<ReadonlyMap<string, StoredMessage>> {
+  async read(ids: readonly string[]): Promise<Snapshot> {
     if (this.failures > 0) {
       this.failures -= 1;
       throw new Error('the connection broke');
     }
     this.reads.push(ids);
     const absent: StoredMessage = { row: null, maintained: false, children: NO_CHILDREN };
-    return new Map(ids.map((id) => [id, this.messages.get(id) ?? absent]));
+    return { messages: new Map(ids.map((id) => [id, this.messages.get(id) ?? absent])), readAt: this.readAt };
   }
 
   async sizes(ids: readonly string[]): Promise<readonly (readonly [string, number])[]> {

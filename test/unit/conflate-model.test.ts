@@ -114,7 +114,7 @@ class World {
       const note = { ...this.#read(read), repeated: at < this.#repeatedBefore };
       const lane = this.#ordering === 'channel' || note.messageId === null ? note.channelId : note.messageId;
       const delivery: Delivery = {
-        note, lane, direct: true, queuedAt: 0, committedAt: 0, settle: () => this.#settled.add(at), begun: false, attempts: 0, firstAttemptAt: null,
+        note, lane, direct: true, cameAt: 0, committedAt: 0, settle: () => this.#settled.add(at), begun: false, attempts: 0, firstAttemptAt: null,
         lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
       };
       const stored = this.#rows.some((row) => row.lane === lane);

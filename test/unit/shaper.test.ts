@@ -468,3 +468,45 @@ test('no more texts are read at once than a few megabytes of them, whatever one 
   // Two by two, until so few are left that nobody asks.
   expect(source.reads).toEqual([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
 });
+
+describe('a change of children alone, told where its message is when it is read', () => {
+  const created = (outputs: readonly Output<string>[]): unknown[] => notifications(outputs).filter(({ updateType }) => updateType === 'message_created').map(({ channelId, foretold }) => [channelId, foretold]);
+  const moves = (xid: number, from: string, to: string): ReturnType<typeof transaction> => transaction(xid, update('message', message('1', { channel_id: from }), message('1', { channel_id: to })));
+
+  test('foretells that the message comes there', async () => {
+    const { source, shape } = bench();
+    source.store('1', { channel_id: 'c2' });
+    source.readAt = 0x700n;
+    expect(notifications(await shape(0, transaction(5, insert('reaction', reaction('10', '1')))))).toMatchObject([{ channelId: 'c2', updateType: 'message_changed' }]);
+    expect(created(await shape(0, moves(6, 'c1', 'c2')))).toEqual([['c2', true]]);
+  });
+
+  test('foretells nothing of what is committed after it was read, nor of other channels and messages', async () => {
+    const { source, shape } = bench();
+    source.store('1', { channel_id: 'c2' });
+    source.store('2', { channel_id: 'c1' });
+    source.readAt = 0x700n;
+    await shape(0, transaction(5, insert('reaction', reaction('10', '1')), insert('reaction', reaction('11', '2'))));
+    expect(created(await shape(0, transaction(6, insert('message', message('3', { channel_id: 'c2' })))))).toEqual([['c2', false]]);
+    expect(created(await shape(0, moves(7, 'c1', 'c2')))).toEqual([['c2', false]]);
+  });
+
+  test('foretells what moves before the message was read, whatever else was told meanwhile', async () => {
+    const { source, shape } = bench();
+    const ids = Array.from({ length: 12_000 }, (_, index) => String(index + 1));
+    for (const id of ids) source.store(id, { channel_id: 'c2' });
+    source.readAt = 0x900n;
+    await shape(0, transaction(5, ...ids.map((id) => insert('reaction', reaction(id, id)))));
+    expect(created(await shape(0, moves(6, 'c1', 'c2')))).toEqual([['c2', true]]);
+    expect(created(await shape(0, moves(9, 'c1', 'c2')))).toEqual([['c2', false]]);
+  });
+
+  test('is forgotten with the history that it belongs to', async () => {
+    const { source, shape, shaper } = bench();
+    source.store('1', { channel_id: 'c2' });
+    source.readAt = 0x700n;
+    await shape(0, transaction(5, insert('reaction', reaction('10', '1'))));
+    shaper.reset();
+    expect(created(await shape(0, moves(6, 'c1', 'c2')))).toEqual([['c2', false]]);
+  });
+});
