@@ -15,6 +15,7 @@ import { errorMessage } from './errors.js';
 import { DIRECTORY_LIMIT, Leadership } from './leadership.js';
 import { Garbage } from './garbage.js';
 import { Intake } from './intake.js';
+import { overload } from './load.js';
 import type { Logger } from './log.js';
 import type { Lsn } from './lsn.js';
 import { Metrics } from './metrics.js';
@@ -106,7 +107,7 @@ export class Bridge {
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
     const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => garbage.add(body));
     const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress);
-    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, parked, events, (bytes * 3) / 8);
+    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, parked, events, (bytes * 3) / 8, overload());
     this.#late = new LateRequests(this.#dispatcher);
     this.#resolver = config.SHARD === null && options.until === undefined ? new Resolver(pool, this.#ledger, this.#dispatcher, log) : null;
     // What is no message's own is done by one of those that share the messages.

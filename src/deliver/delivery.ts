@@ -28,7 +28,7 @@ export interface Delivery {
   readonly lane: string;
   /** from the stream and ordered by the lanes in memory; otherwise from its row */
   readonly direct: boolean;
-  /** how often its endpoint had been swept by then */
+  /** by its endpoint's clock */
   readonly cameAt: number;
   readonly committedAt: number | null;
   /** lets the ledger's entry go; once */

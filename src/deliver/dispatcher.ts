@@ -2,7 +2,7 @@ import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
 import { SHARED_FROM } from './body.js';
-import { Endpoint, SWEEP_MS, type EndpointOptions } from './endpoint.js';
+import { Endpoint, type EndpointOptions } from './endpoint.js';
 import type { EndpointEvents } from './endpoint-events.js';
 import type { Parking } from './parking.js';
 import { Permit, TICK_MS } from './permit.js';
@@ -21,6 +21,12 @@ const CROWD = 2 * BUSY_TOGETHER;
 const QUEUE_LIMIT = 2_000;
 /** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
 const STUCK_MS = 250;
+const SWEEP_MS = 250;
+/**
+ * By which the endpoints' clocks go on while this process has no time to spare, or stood still: what waits then waits
+ * for it and not for them, and to park it as well would take more time than to send it.
+ */
+const OVERLOADED_MS = SWEEP_MS / 4;
 /** A notification's own objects, beside its text; and those of one endpoint that has it to deliver. */
 const OVERHEAD_BYTES = 512;
 const DELIVERY_BYTES = 320;
@@ -32,6 +38,7 @@ export class Dispatcher {
   readonly #parking: Parking;
   readonly #events: EndpointEvents;
   readonly #maxBytes: number;
+  readonly #overloaded: () => boolean;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #permit = new Permit();
   readonly #sweeper: NodeJS.Timeout;
@@ -43,12 +50,16 @@ export class Dispatcher {
   #active = 1;
   #waiters: (() => void)[] = [];
 
-  /** Nothing is sent before `resume`. */
-  constructor(options: Omit<EndpointOptions, 'permit'>, parking: Parking, events: EndpointEvents, maxBytes: number) {
+  /**
+   * Nothing is sent before `resume`.
+   * @param overloaded this process has had no time to spare since that was asked last
+   */
+  constructor(options: Omit<EndpointOptions, 'permit'>, parking: Parking, events: EndpointEvents, maxBytes: number, overloaded: () => boolean = () => false) {
     this.#options = { ...options, permit: this.#permit };
     this.#parking = parking;
     this.#events = events;
     this.#maxBytes = maxBytes;
+    this.#overloaded = overloaded;
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#ticker = setInterval(() => {
       if (this.#permit.tick(performance.now())) this.wake();
@@ -226,13 +237,14 @@ export class Dispatcher {
 
   #sweep(): void {
     const now = Date.now();
+    const ms = this.#overloaded() ? OVERLOADED_MS : SWEEP_MS;
     const all = [...this.#endpoints.values()];
     const active = all.filter((endpoint) => endpoint.active);
     this.#active = Math.max(1, active.length);
     const limit = this.#busy;
     const othersWait = active.some((endpoint) => endpoint.live <= limit);
     for (const endpoint of all) {
-      endpoint.sweep();
+      endpoint.sweep(ms);
       // Rather rows than memory. What answers, if slowly, is parked when it has waited for long (`sweep`).
       const inTheWay = this.#overfull ? endpoint.queued > 0 : othersWait && endpoint.live > QUEUE_LIMIT;
       if (inTheWay && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();

@@ -26,12 +26,8 @@ export interface EndpointOptions extends SenderOptions {
   readonly stream: { readonly repeatedBefore: () => Lsn; readonly storedBefore: () => Lsn; readonly next: () => Lsn };
 }
 
-export const SWEEP_MS = 250;
-/**
- * Unsettled for two seconds: parked, so that it holds neither the slot nor the memory. Counted in sweeps: for a
- * time in which this process stood still (a thousand connections to be opened on a busy machine) nobody is slow.
- */
-const SLOW_SWEEPS = 2_000 / SWEEP_MS;
+/** Unsettled for longer: parked, so that it holds neither the slot nor the memory. By the endpoint's own clock. */
+const SLOW_MS = 2_000;
 
 /**
  * One endpoint: sends what its lanes allow and parks what must wait. Nothing is written for what
@@ -51,7 +47,8 @@ export class Endpoint {
   #inFlight = 0;
   #answeredAt = Date.now();
   #turn = 0;
-  #sweeps = 0;
+  /** milliseconds; goes on with each sweep */
+  #clock = 0;
   #closed = false;
   /** it answered 410 and has not been enabled again */
   #gone = false;
@@ -142,7 +139,7 @@ export class Endpoint {
   /** @param release called once it is delivered, parked, or wanted no more */
   accept(note: Note, lane: string, committedAt: number | null, release: () => void): void {
     const repeated = this.#webhook.conflate && note.lsn < this.#options.stream.repeatedBefore();
-    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, this.#sweeps, null);
+    const delivery = fresh(repeated ? { ...note, repeated } : note, lane, committedAt, release, this.#clock, null);
     if (this.#closed) {
       settle(delivery);
     } else if (this.#backlog.holds(lane) || repeated || note.lsn < this.#options.stream.storedBefore()) {
@@ -162,7 +159,7 @@ export class Endpoint {
 
   /** It is not to be sent: it stands among the dead, with the reason. Nothing waits for it. */
   refuse(note: Note, lane: string, committedAt: number | null, release: () => void, reason: string): void {
-    const delivery = fresh(note, lane, committedAt, release, this.#sweeps, reason);
+    const delivery = fresh(note, lane, committedAt, release, this.#clock, reason);
     if (this.#closed) settle(delivery);
     else this.#backlog.add(delivery);
   }
@@ -179,22 +176,25 @@ export class Endpoint {
     this.#backlog.wake(false);
   }
 
-  /** Parks what has been on its way for too long. To be called every SWEEP_MS. */
-  sweep(): void {
-    this.#sweeps += 1;
+  /**
+   * Parks what has been on its way for too long. To be called a few times a second.
+   * @param ms by which the endpoint's clock goes on
+   */
+  sweep(ms: number): void {
+    this.#clock += ms;
     for (const delivery of this.#direct.items()) {
-      if (delivery.stored || this.#sweeps - delivery.cameAt < SLOW_SWEEPS) continue;
+      if (delivery.stored || this.#clock - delivery.cameAt < SLOW_MS) continue;
       this.#parkUnderWay(delivery);
       this.#parkBehind(delivery.lane);
     }
     // Others had taken all that may be under way together.
     this.#run();
     for (const head of this.#lanes.heads()) {
-      if (this.#sweeps - head.cameAt < SLOW_SWEEPS) continue;
+      if (this.#clock - head.cameAt < SLOW_MS) continue;
       this.relieve();
       break;
     }
-    for (const delivery of this.#lanes.cutYielding((head) => this.#sweeps - head.cameAt >= SLOW_SWEEPS)) this.#park(delivery);
+    for (const delivery of this.#lanes.cutYielding((head) => this.#clock - head.cameAt >= SLOW_MS)) this.#park(delivery);
     if (this.#lanes.live > 0) this.#backlog.giveWay();
   }
 
