@@ -1,8 +1,15 @@
 import { Child } from './child.js';
 import type { BenchDatabase } from './stage.js';
 
-export const CONTENDERS = ['bare', 'ours', 'naive', 'outbox'] as const;
-export type Contender = (typeof CONTENDERS)[number];
+/** How each is started: its script, and what it is told. */
+const CONTENDERS = {
+  bare: { script: 'bare', env: {} },
+  contract: { script: 'bare', env: { CONTRACT: 'true', CONNECTIONS: '64' } },
+  visible: { script: 'bare', env: { VISIBLE: 'true' } },
+  naive: { script: 'naive', env: {} },
+  outbox: { script: 'outbox', env: {} },
+} as const;
+export type Contender = keyof typeof CONTENDERS | 'ours';
 
 export interface ReceiverResult {
   /** from the first request to the last */
@@ -61,7 +68,8 @@ export interface StartOptions {
 
 export function startContender({ contender, database, slot, endpoint, env = {}, profileDir, plain = false }: StartOptions): Child {
   if (contender === 'ours') return new Child('dist/main.js', { args: ['run'], env: { ...database.environment(slot), ...env }, profileDir, plain });
-  return new Child(`bench/contenders/${contender}.ts`, { env: { URL: database.url, SLOT: slot, PUBLICATION: database.publication, ENDPOINT: endpoint, ...env } });
+  const { script, env: own } = CONTENDERS[contender];
+  return new Child(`bench/contenders/${script}.ts`, { env: { ...own, URL: database.url, SLOT: slot, PUBLICATION: database.publication, ENDPOINT: endpoint, ...env } });
 }
 
 export interface Drained {
