@@ -14,6 +14,10 @@ export function batchOf(outbox: readonly Delivery[]): readonly Delivery[] {
 
 /** @param collapsible others may collapse with it */
 export function rowOf(delivery: Delivery, collapsible: boolean): ParkedNote {
-  const { note, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun } = delivery;
-  return { ...note, updateType: collapsible ? note.updateType : null, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun };
+  const { note: { notificationId, lsn, seq, channelId, messageId, updateType, repeated, replay, body }, lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun } = delivery;
+  // One by one: an object that is spread takes ten times as long.
+  return {
+    notificationId, lsn, seq, channelId, messageId, updateType: collapsible ? updateType : null, repeated, replay, body,
+    lane, attempts, firstAttemptAt, lastStatus, lastError, nextAttemptAt, dead, begun,
+  };
 }

@@ -1,14 +1,9 @@
 import type pg from 'pg';
 import { formatLsn, parseLsn, type Lsn } from '../lsn.js';
+import { fromNow, insertParked } from './park.js';
 import type { DueDelivery, DueRow, Except, Kept, ParkedDelivery, ParkedResult, Removed, Repeating } from './parked-rows.js';
 import type { Term } from './term.js';
 import { readWaiting, type AboutMessage, type WaitingDelivery } from './waiting.js';
-
-/**
- * Times are written as distances from now, because the server's clock may differ from this machine's. In a
- * transaction from clock_timestamp(): now() is when it began, and what was put off for a second would be due sooner.
- */
-const fromNow = (at: number | null): number | null => (at === null ? null : at - Date.now());
 
 /** Only heads of lanes. A lateral join, because an anti join planned on a small table stays slow when it has grown. */
 const HEAD_OF_LANE = `
@@ -47,53 +42,10 @@ export class ParkedStore {
   async park(webhookId: string, deliveries: readonly ParkedDelivery[], remove: readonly string[] = []): Promise<readonly string[]> {
     return this.#term.transaction(async (client) => {
       const emptied = remove.length === 0 ? [] : await this.#remove(client, webhookId, remove);
-      const parked = await client.query({
-        name: 'park',
-        text: `
-          INSERT INTO slackchat_bridge.deliveries
-                 (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, status, attempts, first_attempt_at, last_attempt_at, last_status, last_error, next_attempt_at,
-                  message_id, update_type, repeated, attempted, replay, yields)
-          SELECT $1::bigint, p.notification_id, p.lane, p.commit_lsn::pg_lsn, p.seq, p.channel_id, p.body, CASE WHEN p.dead THEN 'dead' ELSE 'waiting' END, p.attempts,
-                 clock_timestamp() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
-                 clock_timestamp() + p.next_attempt * interval '1 ms', p.message_id, p.update_type, p.repeated, p.attempted, p.replay, p.replay
-            FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[],
-                        $14::text[], $15::text[], $16::boolean[], $17::boolean[], $18::boolean[])
-              AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt, dead,
-                   message_id, update_type, repeated, attempted, replay)
-           WHERE EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = $1::bigint)
-              ON CONFLICT (webhook_id, notification_id) DO NOTHING`,
-        values: [
-          webhookId,
-          deliveries.map((d) => d.notificationId),
-          deliveries.map((d) => d.lane),
-          deliveries.map((d) => formatLsn(d.lsn)),
-          deliveries.map((d) => d.seq),
-          deliveries.map((d) => d.channelId),
-          deliveries.map((d) => d.body),
-          deliveries.map((d) => d.attempts),
-          deliveries.map((d) => fromNow(d.firstAttemptAt)),
-          deliveries.map((d) => d.lastStatus),
-          deliveries.map((d) => d.lastError),
-          deliveries.map((d) => fromNow(d.nextAttemptAt)),
-          deliveries.map((d) => d.dead),
-          deliveries.map((d) => d.messageId),
-          deliveries.map((d) => d.updateType),
-          deliveries.map((d) => d.repeated),
-          deliveries.map((d) => d.begun),
-          deliveries.map((d) => d.replay),
-        ],
-      });
-      if ((parked.rowCount ?? 0) < deliveries.length) {
-        await client.query({
-          name: 'park_again',
-          text: `
-            UPDATE slackchat_bridge.deliveries d SET body = p.body FROM unnest($2::text[], $3::text[]) AS p(notification_id, body)
-             WHERE d.webhook_id = $1 AND d.notification_id = p.notification_id AND d.status = 'waiting' AND d.body <> p.body`,
-          values: [webhookId, deliveries.map((d) => d.notificationId), deliveries.map((d) => d.body)],
-        });
-      }
+      const unsure = await insertParked(client, webhookId, deliveries);
       await this.#hurry(client, webhookId, deliveries);
-      return this.#promote(client, webhookId, [...new Set([...deliveries.map((d) => d.lane), ...emptied])]);
+      const lanes = new Set([...emptied, ...unsure]);
+      return lanes.size === 0 ? [] : this.#promote(client, webhookId, [...lanes]);
     });
   }
 
