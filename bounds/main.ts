@@ -22,7 +22,7 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-async function strainOf(stage: Stage, receiver: Receiver, strain: Strain, size: Scene['size']): Promise<{ readonly peakMb: number; readonly seconds: number }> {
+async function strainOf(stage: Stage, receiver: Receiver, strain: Strain, size: Scene['size']): Promise<{ readonly said: string; readonly peakMb: number; readonly cpuSeconds: number; readonly seconds: number }> {
   return stage.withDatabase(async (database) => {
     receiver.forget();
     const bridge: { child: Child | null } = { child: null };
@@ -41,9 +41,10 @@ async function strainOf(stage: Stage, receiver: Receiver, strain: Strain, size: 
     };
     const began = performance.now();
     try {
-      await strain.run(scene);
+      const said = await strain.run(scene);
       if (bridge.child === null) throw new Error('the strain started no bridge');
-      return { peakMb: (await bridge.child.usage()).peakMb, seconds: (performance.now() - began) / 1000 };
+      const { peakMb, cpuMs } = await bridge.child.usage();
+      return { said: said ?? '', peakMb, cpuSeconds: cpuMs / 1000, seconds: (performance.now() - began) / 1000 };
     } finally {
       await bridge.child?.stop();
     }
@@ -67,10 +68,10 @@ async function main(): Promise<number> {
     const size = (whole: number): number => Math.max(1, Math.round(whole / scale));
     for (const [key, strain] of Object.entries(STRAINS)) {
       if (positionals.length > 0 && !positionals.includes(key)) continue;
-      const { peakMb, seconds } = await strainOf(stage, receiver, strain, size);
+      const { said, peakMb, cpuSeconds, seconds } = await strainOf(stage, receiver, strain, size);
       const well = peakMb <= BASE_MB + BUFFER_MB + (strain.more?.(size) ?? 0);
       if (!well) over += 1;
-      print(`${well ? ' ' : '!'} ${peakMb.toFixed(0).padStart(5)} MB  ${seconds.toFixed(0).padStart(4)} s  ${strain.name(size)}`);
+      print(`${well ? ' ' : '!'} ${peakMb.toFixed(0).padStart(5)} MB  ${seconds.toFixed(0).padStart(4)} s, CPU ${cpuSeconds.toFixed(0).padStart(4)} s  ${strain.name(size)}${said === '' ? '' : `: ${said}`}`);
     }
   } finally {
     receiver.close();

@@ -1,14 +1,21 @@
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Answers what is posted to /count…, and counts it; never what is posted to /hang…; without end what is posted to /endless…. */
+/** Answers what is posted to /count…, and counts it; a challenge to /echo; never what is posted to /hang…; without end what is posted to /endless…. */
 export class Receiver {
   readonly #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-    request.resume();
+    const body: Buffer[] = [];
+    if (request.url?.startsWith('/echo') === true) request.on('data', (chunk: Buffer) => body.push(chunk));
+    else request.resume();
     request.once('end', () => {
       if (request.url?.startsWith('/hang') === true) return;
+      if (request.url?.startsWith('/echo') === true) {
+        const challenge = /"challenge":"(\w+)"/u.exec(Buffer.concat(body).toString())?.[1];
+        response.end(challenge ?? '');
+        return;
+      }
       if (request.url?.startsWith('/endless') !== true) {
         response.end();
         this.#came();

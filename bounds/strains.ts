@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Child } from '../bench/child.js';
 import type { BenchDatabase, Endpoint } from '../bench/stage.js';
@@ -19,8 +20,8 @@ export interface Strain {
   readonly name: (size: Scene['size']) => string;
   /** MB that it may take beside the base and MAX_BUFFER_MB, which does not count them; by default none */
   readonly more?: (size: Scene['size']) => number;
-  /** Ends when the bridge has been through it. */
-  readonly run: (scene: Scene) => Promise<void>;
+  /** Ends when the bridge has been through it. @returns what is to be said beside */
+  readonly run: (scene: Scene) => Promise<string | void>;
 }
 
 const CHANNEL = '00000000-0000-4000-8000-000000000000';
@@ -40,6 +41,18 @@ async function parked({ database }: Scene, condition: string, count: number): Pr
     if ((rows[0]?.n ?? 0) >= count) return;
     await delay(100);
   }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen({ port: 0, host: '127.0.0.1' }, resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 const TEXT = 'A message as people write them, some words long.';
@@ -123,6 +136,50 @@ export const STRAINS: Readonly<Record<string, Strain>> = {
       await scene.start();
       // A tenth of them: the rest is more of the same.
       await scene.receiver.received(Math.ceil(count / 10));
+    },
+  },
+  idle: {
+    name: (size) => `${number(size(10_000))} endpoints, ${number(size(1_000_000))} parked deliveries of a tenth of them that are not due, nothing to do`,
+    async run(scene) {
+      const [endpoints, waiting] = [scene.size(10_000), scene.size(1_000_000)];
+      await scene.register(Array.from({ length: endpoints }, (_item, index) => ({ url: scene.receiver.url(`/count/${index}`) })));
+      await scene.database.client.query(
+        `INSERT INTO slackchat_bridge.deliveries (webhook_id, notification_id, lane, commit_lsn, seq, channel_id, body, attempts, next_attempt_at)
+         SELECT w.id, 'n' || i, 'message:' || i, '0/1', i, 'c', json_build_object('type', 'update_notification', 'text', repeat('x', 300))::text, 1, now() + interval '1 hour'
+           FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM slackchat_bridge.webhooks) w JOIN generate_series(1, $1::int) i ON i % $2 = w.place`,
+        [waiting, Math.ceil(endpoints / 10)],
+      );
+      await scene.database.client.query('ANALYZE slackchat_bridge.deliveries');
+      const port = await freePort();
+      const began = performance.now();
+      const bridge = await scene.start({ ADMIN_PORT: String(port) });
+      const ask = async (path: string): Promise<{ readonly ok: boolean; readonly kb: number; readonly ms: number }> => {
+        const asked = performance.now();
+        const answer = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => null);
+        return { ok: answer?.ok === true, kb: ((await answer?.text()) ?? '').length / 1024, ms: performance.now() - asked };
+      };
+      while (!(await ask('/readyz')).ok) await delay(20);
+      const ready = performance.now() - began;
+      // What it does once after the start is done.
+      await delay(20_000);
+      const { cpuMs } = await bridge.usage();
+      await delay(30_000);
+      const idle = (await bridge.usage()).cpuMs - cpuMs;
+      const inserted = performance.now();
+      await scene.database.client.query('INSERT INTO slackchat_bridge.webhooks (endpoint) VALUES ($1)', [scene.receiver.url('/echo')]);
+      for (;;) {
+        const { rows } = await scene.database.client.query<{ verified: boolean }>('SELECT verified FROM slackchat_bridge.webhooks ORDER BY id DESC LIMIT 1');
+        if (rows[0]?.verified === true) break;
+        await delay(10);
+      }
+      const verified = performance.now() - inserted;
+      const told = performance.now();
+      await messages(scene, 1, TEXT);
+      await scene.receiver.received(1);
+      const first = performance.now() - told;
+      const [metrics, status] = [await ask('/metrics'), await ask('/api/status')];
+      return `ready after ${(ready / 1000).toFixed(1)} s; idle ${(idle / 300).toFixed(1)} % of a core; verified ${verified.toFixed(0)} ms after the INSERT; the first request ${first.toFixed(0)} ms after a commit; `
+        + `/metrics ${metrics.kb.toFixed(0)} kB in ${metrics.ms.toFixed(0)} ms; /api/status ${status.kb.toFixed(0)} kB in ${status.ms.toFixed(0)} ms`;
     },
   },
   rows: {
