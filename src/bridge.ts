@@ -9,7 +9,9 @@ import { Allowance } from './deliver/allowance.js';
 import { EndpointClient } from './deliver/attempt.js';
 import { Dispatcher } from './deliver/dispatcher.js';
 import { Egress } from './deliver/egress.js';
+import { IdleConnections } from './deliver/idle-connections.js';
 import { LateRequests } from './deliver/late.js';
+import { inTurns } from './deliver/parking-turns.js';
 import { Registry } from './deliver/registry.js';
 import { errorMessage } from './errors.js';
 import { DIRECTORY_LIMIT, Leadership } from './leadership.js';
@@ -50,6 +52,11 @@ import { Inbox } from './wal/inbox.js';
 import { Ledger, type Entry } from './wal/ledger.js';
 
 const MEGABYTE = 1024 * 1024;
+/** On the database, beside the stream; and of these for parked deliveries. */
+const SESSIONS = 5;
+const PARKING_SESSIONS = 3;
+/** Connections without a request, for each of MAX_BUFFER_MB. */
+const IDLE_PER_MB = 8;
 /** For one text in the thread beside: what an attacker can write takes some seconds. */
 const RENDER_DEADLINE_MS = 10_000;
 
@@ -106,8 +113,9 @@ export class Bridge {
     const garbage = new Garbage(bytes / 2);
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
     const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => garbage.add(body));
-    const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress);
-    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, parked, events, (bytes * 3) / 8, overload());
+    const idle = new IdleConnections(config.MAX_BUFFER_MB * IDLE_PER_MB);
+    const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress, idle);
+    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, inTurns(parked, PARKING_SESSIONS), events, (bytes * 3) / 8, overload());
     this.#late = new LateRequests(this.#dispatcher);
     this.#resolver = config.SHARD === null && options.until === undefined ? new Resolver(pool, this.#ledger, this.#dispatcher, log) : null;
     // What is no message's own is done by one of those that share the messages.
@@ -225,7 +233,7 @@ export class Bridge {
     const names = namesOf(config);
     const primary = await whenReachable(() => Primary.find(config.environment, 'slackchat-bridge'), log, signal);
     if (primary === null) return null;
-    const pool = createPool(() => primary.config, sessionOptions(config.TIME_ZONE, 30_000), 5, (error) => log.debug({ reason: error.message }, 'a database session broke'));
+    const pool = createPool(() => primary.config, sessionOptions(config.TIME_ZONE, 30_000), SESSIONS, (error) => log.debug({ reason: error.message }, 'a database session broke'));
     let bridge: Bridge | null = null;
     try {
       const source = await whenReachable(async () => {

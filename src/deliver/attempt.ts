@@ -6,6 +6,7 @@ import type { Outcome } from '../types.js';
 import { Bag } from './bag.js';
 import type { RequestBody } from './body.js';
 import { EgressError, type Egress } from './egress.js';
+import { IdleConnections } from './idle-connections.js';
 import { classify } from './policy.js';
 
 const BODY_LIMIT = 64 * 1024;
@@ -23,29 +24,42 @@ export interface AttemptRequest {
   readonly keepBody?: boolean;
 }
 
-/** HTTP to one endpoint: a pool of connections with its own time-outs, redirects not followed. */
+/**
+ * HTTP to one endpoint: a pool of connections with its own time-outs, redirects not followed. The pool is there while
+ * something is under way, and for as long afterwards as its connections are kept.
+ */
 export class EndpointClient {
-  readonly #pool: Pool;
+  readonly #origin: string;
   readonly #path: string;
+  readonly #connections: number;
+  readonly #egress: Egress;
+  readonly #idle: IdleConnections;
   readonly #refusal: EgressError | null;
   readonly #timeoutMs: number;
   readonly #inFlight = new Bag<Exchange>();
+  #pool: Pool | null = null;
   #sweeper: NodeJS.Timeout | null = null;
+  restsSince = Number.NEGATIVE_INFINITY;
+  restedFor = Number.POSITIVE_INFINITY;
 
-  /** @throws {TypeError} when the endpoint is no URL */
-  constructor(endpoint: string, connections: number, timeoutMs: number, egress: Egress) {
+  /**
+   * @param idle which connections are kept; by default none
+   * @throws {TypeError} when the endpoint is no URL
+   */
+  constructor(endpoint: string, connections: number, timeoutMs: number, egress: Egress, idle: IdleConnections = new IdleConnections(0)) {
     const url = new URL(endpoint);
+    this.#origin = url.origin;
     this.#path = url.pathname + url.search;
+    this.#connections = connections;
     this.#timeoutMs = timeoutMs;
+    this.#egress = egress;
+    this.#idle = idle;
     this.#refusal = refusalOf(egress, url.hostname);
-    this.#pool = new Pool(url.origin, {
-      connections,
-      pipelining: 1,
-      connect: { lookup: egress.lookup, timeout: timeoutMs },
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      keepAliveTimeout: 4_000,
-    });
+  }
+
+  /** Open ones. */
+  get connections(): number {
+    return this.#pool?.stats.connected ?? 0;
   }
 
   /** Calls `done` exactly once, later than this call returns. */
@@ -55,26 +69,63 @@ export class EndpointClient {
       queueMicrotask(() => done({ outcome: { kind: 'failed', status: null, reason, retryAfterMs: null }, body: '' }));
       return;
     }
-    const exchange = new Exchange(performance.now() + this.#timeoutMs, this.#timeoutMs, request.keepBody === true, this.#inFlight, done);
+    const now = performance.now();
+    if (this.#inFlight.size === 0) {
+      this.restedFor = now - this.restsSince;
+      this.#idle.remove(this);
+    }
+    const pool = (this.#pool ??= this.#open());
+    const exchange = new Exchange(now + this.#timeoutMs, this.#timeoutMs, request.keepBody === true, this.#ended, done);
+    this.#inFlight.add(exchange);
     this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(250, this.#timeoutMs / 4));
     const { parts, bytes } = request.body;
     const [whole] = parts;
     // In one piece as a rule, which is sent at once; pieces go the slower way of a stream.
     const pieces = parts.length > 1 || whole === undefined;
     const headers = pieces ? [...request.headers, 'content-length', String(bytes)] : request.headers;
-    this.#pool.dispatch({ path: this.#path, method: 'POST', headers, body: pieces ? Readable.from(parts) : whole }, exchange);
+    pool.dispatch({ path: this.#path, method: 'POST', headers, body: pieces ? Readable.from(parts) : whole }, exchange);
   }
 
   /** Takes nothing more and ends when what is under way has its outcome. */
   async retire(): Promise<void> {
-    await this.#pool.close();
+    this.#idle.remove(this);
+    await this.#pool?.close();
+  }
+
+  /** Its connections are not kept: the next request opens one. */
+  rest(): void {
+    const pool = this.#pool;
+    this.#pool = null;
+    pool?.close().catch(() => undefined);
   }
 
   /** Ends all connections; what is under way fails. */
   async destroy(): Promise<void> {
     this.#stopSweeper();
-    await this.#pool.destroy();
+    this.#idle.remove(this);
+    await this.#pool?.destroy();
   }
+
+  #open(): Pool {
+    const timeoutMs = this.#timeoutMs;
+    return new Pool(this.#origin, {
+      connections: this.#connections,
+      pipelining: 1,
+      connect: { lookup: this.#egress.lookup, timeout: timeoutMs },
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      keepAliveTimeout: 4_000,
+      // Where the receiver says that it keeps them for longer.
+      keepAliveMaxTimeout: 60_000,
+    });
+  }
+
+  readonly #ended = (exchange: Exchange): void => {
+    this.#inFlight.delete(exchange);
+    if (this.#inFlight.size > 0) return;
+    this.restsSince = performance.now();
+    this.#idle.add(this);
+  };
 
   /** One timer for all: a timer or a signal per request halves the throughput. */
   #sweep(): void {
@@ -95,7 +146,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   /** in the bag */
   place = 0;
   readonly #timeoutMs: number;
-  readonly #underWay: Bag<Exchange>;
+  readonly #ended: (exchange: Exchange) => void;
   readonly #done: (answer: Answer) => void;
   readonly #chunks: Buffer[] | null;
   #controller: Dispatcher.DispatchController | null = null;
@@ -103,13 +154,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   #bytes = 0;
   #finished = false;
 
-  constructor(deadline: number, timeoutMs: number, keepBody: boolean, underWay: Bag<Exchange>, done: (answer: Answer) => void) {
+  constructor(deadline: number, timeoutMs: number, keepBody: boolean, ended: (exchange: Exchange) => void, done: (answer: Answer) => void) {
     this.deadline = deadline;
     this.#timeoutMs = timeoutMs;
     this.#chunks = keepBody ? [] : null;
-    this.#underWay = underWay;
+    this.#ended = ended;
     this.#done = done;
-    underWay.add(this);
   }
 
   expire(): void {
@@ -149,7 +199,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #finish(outcome: Outcome): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#underWay.delete(this);
+    this.#ended(this);
     const body = this.#chunks === null ? '' : Buffer.concat(this.#chunks).subarray(0, BODY_LIMIT).toString('utf8');
     this.#done({ outcome, body });
   }

@@ -1,40 +1,17 @@
 import { errorMessage } from '../errors.js';
 import { delay } from '../time.js';
-import type { Allowance } from './allowance.js';
+import type { Share } from './allowance.js';
+import type { BacklogHost } from './backlog-host.js';
 import { planParking } from './conflate.js';
 import { broughtBack, settle, type Delivery } from './delivery.js';
 import { batchOf, rowOf, WRITE_BATCH } from './outbox.js';
 import type { DueNote, Except, ParkedOutcome, Parking } from './parking.js';
 
-/** What the endpoint tells its backlog. */
-export interface BacklogHost {
-  /** how many requests may be under way; 0: not now */
-  allowed(): number;
-  /** when that can change by itself; null: it cannot */
-  allowedAt(): number | null;
-  /** nothing but a probe is allowed: it should not be the same bad delivery every time */
-  probing(): boolean;
-  /** lanes with something direct under way, which parked ones must not overtake */
-  busyLanes(): readonly string[];
-  /** what waits collapses into its net effect */
-  conflates(): boolean;
-  /** something waits that what yields must not go before */
-  busy(): boolean;
-  /** something is due: take it with `next` */
-  onDue(): void;
-  onParked(count: number): void;
-  onDead(count: number): void;
-  onCollapsed(count: number): void;
-  onStoreFault(reason: string): void;
-}
-
-/** Of so many deliveries the lanes are remembered one by one; beyond, all lanes count as parked. */
-const LANES_LIMIT = 1_000;
 const LOAD_LIMIT = 256;
 /** However the rows' times are, the database is not asked more often. */
 const PUMP_FLOOR_MS = 50;
-/** All that may be loaded is taken by other endpoints: it is tried again so much later. */
-const CROWDED_MS = 250;
+/** Nothing of what is due could be brought back: it is tried again so much later, if there is not room before. */
+const CROWDED_MS = 5_000;
 const EXPIRE_BATCHES = 20;
 
 /** What is parked of one endpoint: written in batches, brought back when due. */
@@ -43,7 +20,7 @@ export class Backlog {
   readonly #parking: Parking;
   readonly #host: BacklogHost;
   readonly #maxAgeMs: number;
-  readonly #allowance: Allowance;
+  readonly #share: Share;
   /** brought back and not finished, by notification id */
   readonly #loaded = new Map<string, Delivery>();
   #due: Delivery[] = [];
@@ -66,12 +43,16 @@ export class Backlog {
   readonly #closing = new AbortController();
 
   /** @param lanes in which something is parked; null: too many to name */
-  constructor(webhookId: string, parking: Parking, host: BacklogHost, maxAgeMs: number, allowance: Allowance, lanes: readonly string[] | null) {
+  constructor(webhookId: string, parking: Parking, host: BacklogHost, maxAgeMs: number, share: Share, lanes: readonly string[] | null) {
     this.#webhookId = webhookId;
     this.#parking = parking;
     this.#host = host;
     this.#maxAgeMs = maxAgeMs;
-    this.#allowance = allowance;
+    this.#share = share;
+    share.onRoom = () => {
+      this.#pumpAt = 0;
+      this.#kick();
+    };
     this.#lanes = lanes === null ? null : new Set(lanes);
   }
 
@@ -91,7 +72,7 @@ export class Backlog {
     this.#mayYield ||= delivery.note.replay;
     // Nothing waits behind one that is not sent.
     if (!delivery.dead) this.#lanes?.add(delivery.lane);
-    if (this.#lanes !== null && this.#lanes.size > LANES_LIMIT) this.#lanes = null;
+    if (this.#lanes !== null && this.#lanes.size > this.#host.lanesLimit()) this.#lanes = null;
     this.#kick();
   }
 
@@ -121,6 +102,11 @@ export class Backlog {
     this.#passedOver = true;
     for (const { note } of this.#dueYielding) this.#unload(note.notificationId);
     this.#dueYielding = [];
+  }
+
+  /** What `next` would give, or `nextYielding`. */
+  peek(): Delivery | undefined {
+    return this.#due[0] ?? this.#dueYielding[0];
   }
 
   /** More may be sent than before, or the rows were changed by hand. */
@@ -306,40 +292,38 @@ export class Backlog {
 
   /** @returns whether there is more than there was room for */
   async #bringBack(room: number, probing: boolean): Promise<boolean> {
-    const reserved = this.#allowance.reserve();
+    const reserved = this.#share.reserve();
     if (reserved === 0) return true;
     let used = 0;
     try {
       const rows = await this.#parking.due(this.#webhookId, room, this.#except(), probing, reserved);
-      for (const row of rows) if (row.body !== null) used += this.#load(row, row.body, row.body.length);
+      for (const row of rows) if (row.body !== null) used += this.#load(row, row.body, row.body.length, 0);
       if (!this.#passedOver) this.#mayYield = rows.some(({ yields }) => yields);
       const large = rows.find(({ body, bytes }) => body === null && bytes > reserved);
       if (large !== undefined) await this.#bringBackLarge(large, probing);
       return rows.length >= room || rows.some(({ body }) => body === null);
     } finally {
-      this.#allowance.giveBack(reserved - used);
+      this.#share.giveBack(reserved - used);
     }
   }
 
   /** One that is larger than what may be loaded otherwise. */
   async #bringBackLarge({ notificationId, lane, attempts, bytes }: DueNote, probing: boolean): Promise<void> {
-    const { maxRow } = this.#allowance;
+    const { maxRow } = this.#share;
     if (bytes > maxRow) {
       const reason = `the payload is too large: ${bytes} bytes, and ${maxRow} can be brought back, half of MAX_BUFFER_MB or MAX_PAYLOAD_MB, whichever is more`;
       this.#outcomes.push({ kind: 'dead', notificationId, lane, status: null, reason, attempts, nextAttemptAt: Date.now() });
       this.#host.onDead(1);
       return;
     }
-    if (!this.#allowance.reserveLarge()) return;
-    let loaded = false;
+    if (!this.#share.reserveLarge(bytes)) return;
+    let used = 0;
     try {
-      for (const row of await this.#parking.due(this.#webhookId, 1, this.#except(), probing, maxRow)) {
-        if (row.body === null) continue;
-        this.#load(row, row.body, 'large');
-        loaded = true;
+      for (const row of await this.#parking.due(this.#webhookId, 1, this.#except(), probing, bytes)) {
+        if (row.body !== null) used = this.#load(row, row.body, 0, row.body.length);
       }
     } finally {
-      if (!loaded) this.#allowance.giveBackLarge();
+      this.#share.giveBackLarge(bytes - used);
     }
   }
 
@@ -365,9 +349,9 @@ export class Backlog {
   }
 
   /** @returns its length */
-  #load(row: DueNote, body: string, reserved: number | 'large'): number {
+  #load(row: DueNote, body: string, reserved: number, reservedLarge: number): number {
     const { notificationId, lane, yields } = row;
-    const delivery = broughtBack(row, body, reserved);
+    const delivery = broughtBack(row, body, reserved, reservedLarge);
     this.#loaded.set(notificationId, delivery);
     this.#lanes?.add(lane);
     (yields ? this.#dueYielding : this.#due).push(delivery);
@@ -375,16 +359,16 @@ export class Backlog {
   }
 
   #unload(notificationId: string): void {
-    const reserved = this.#loaded.get(notificationId)?.reserved;
-    if (reserved === undefined) return;
+    const delivery = this.#loaded.get(notificationId);
+    if (delivery === undefined) return;
     this.#loaded.delete(notificationId);
-    if (reserved === 'large') this.#allowance.giveBackLarge();
-    else this.#allowance.giveBack(reserved);
+    this.#share.giveBack(delivery.reserved);
+    this.#share.giveBackLarge(delivery.reservedLarge);
   }
 
   /** Little is left: from here on only its lanes go through the rows, the others are direct again. */
   async #nameLanes(wakes: number): Promise<void> {
-    const lanes = await this.#parking.lanes(this.#webhookId, LANES_LIMIT);
+    const lanes = await this.#parking.lanes(this.#webhookId, this.#host.lanesLimit());
     if (lanes === null || this.#host.probing() || wakes !== this.#wakes) return;
     const loaded = [...this.#loaded.values()].map((delivery) => delivery.lane);
     this.#lanes = new Set([...lanes, ...loaded, ...this.#outbox.map((delivery) => delivery.lane)]);

@@ -30,6 +30,8 @@ export interface Delivery {
   readonly direct: boolean;
   /** by its endpoint's clock */
   readonly cameAt: number;
+  /** and when the attempt under way, or the last, was begun */
+  sentAt: number;
   readonly committedAt: number | null;
   /** lets the ledger's entry go; once */
   settle: (() => void) | null;
@@ -44,8 +46,9 @@ export interface Delivery {
   stored: boolean;
   /** it is not sent; `lastError` says why */
   readonly dead: boolean;
-  /** what it took of the allowance when it was brought back, in bytes */
-  readonly reserved: number | 'large';
+  /** what it took of the allowance when it was brought back, in bytes; as one that is larger than can be reserved otherwise, or not */
+  readonly reserved: number;
+  readonly reservedLarge: number;
   /** among those under way; the bag's own */
   place: number;
 }
@@ -56,19 +59,19 @@ export interface Delivery {
  */
 export function fresh(note: Note, lane: string, committedAt: number | null, release: () => void, cameAt: number, dead: string | null): Delivery {
   return {
-    note, lane, committedAt, settle: release, direct: true, cameAt, begun: false,
-    attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, place: 0,
+    note, lane, committedAt, settle: release, direct: true, cameAt, sentAt: 0, begun: false,
+    attempts: 0, firstAttemptAt: null, lastStatus: null, lastError: dead, nextAttemptAt: null, stored: false, dead: dead !== null, reserved: 0, reservedLarge: 0, place: 0,
   };
 }
 
-/** One whose row says that its time has come. @param reserved what it takes of the allowance */
-export function broughtBack(row: Omit<Note, 'messageId' | 'updateType' | 'repeated' | 'body'> & Pick<Delivery, 'lane' | 'attempts' | 'firstAttemptAt'> & { readonly parkedAt: number }, body: string, reserved: number | 'large'): Delivery {
+/** One whose row says that its time has come. @param reserved what it takes of the allowance, as `reservedLarge` */
+export function broughtBack(row: Omit<Note, 'messageId' | 'updateType' | 'repeated' | 'body'> & Pick<Delivery, 'lane' | 'attempts' | 'firstAttemptAt'> & { readonly parkedAt: number }, body: string, reserved: number, reservedLarge: number): Delivery {
   const { notificationId, lsn, seq, channelId, replay, lane, attempts, firstAttemptAt, parkedAt } = row;
   return {
     // Once it is to be sent, nothing collapses with it.
     note: { notificationId, lsn, seq, channelId, messageId: null, updateType: null, repeated: true, replay, body },
-    lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, cameAt: 0, committedAt: null, settle: null,
-    lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, place: 0,
+    lane, begun: true, attempts, firstAttemptAt: firstAttemptAt ?? parkedAt, direct: false, cameAt: 0, sentAt: 0, committedAt: null, settle: null,
+    lastStatus: null, lastError: null, nextAttemptAt: null, stored: true, dead: false, reserved, reservedLarge, place: 0,
   };
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
@@ -30,7 +31,12 @@ const OVERLOADED_MS = SWEEP_MS / 4;
 /** A notification's own objects, beside its text; and those of one endpoint that has it to deliver. */
 const OVERHEAD_BYTES = 512;
 const DELIVERY_BYTES = 320;
-const LANES_LIMIT = 1_000;
+/** Of so many endpoints it is asked at the start in which lanes something waits for them. */
+const ASK_EACH = 100;
+/** So many lanes are known by name, of one endpoint and of all together, but for a few of each. */
+const LANES_OF_ONE = 1_000;
+const LANES_OF_ALL = 50_000;
+const LANES_OF_EACH = 10;
 
 /** Fans notifications out to the endpoints that want them, and knows when all have them. */
 export class Dispatcher {
@@ -86,14 +92,17 @@ export class Dispatcher {
       this.#endpoints.delete(id);
       await endpoint.abandon();
     }
+    const fresh = webhooks.filter(({ id }) => !this.#endpoints.has(id)).map(({ id }) => id);
+    const holding: ReadonlySet<string> = fresh.length === 0 ? new Set() : await this.#parking.holding(fresh);
     for (const webhook of webhooks) {
       const known = this.#endpoints.get(webhook.id);
       if (known !== undefined) {
-        known.update(webhook);
+        if (!isDeepStrictEqual(known.webhook, webhook)) known.update(webhook);
         continue;
       }
-      const lanes = await this.#parking.lanes(webhook.id, LANES_LIMIT);
-      this.#endpoints.set(webhook.id, new Endpoint(webhook, this.#options, this.#parking, this.#events, lanes));
+      // Of many it is not asked before the first is sent: until it is known, all of their lanes count as parked.
+      const lanes = !holding.has(webhook.id) ? [] : holding.size > ASK_EACH ? null : await this.#parking.lanes(webhook.id, this.#lanesLimit(webhooks.length));
+      this.#endpoints.set(webhook.id, new Endpoint(webhook, this.#options, this.#parking, this.#events, lanes, () => this.#lanesLimit(this.#endpoints.size)));
     }
   }
 
@@ -220,6 +229,10 @@ export class Dispatcher {
     return Math.min(BUSY, Math.ceil(BUSY_TOGETHER / this.#active));
   }
 
+  #lanesLimit(endpoints: number): number {
+    return Math.min(LANES_OF_ONE, Math.max(LANES_OF_EACH, Math.floor(LANES_OF_ALL / Math.max(1, endpoints))));
+  }
+
   #full(): boolean {
     if (this.#overfull) return true;
     const limit = this.#busy;
@@ -246,7 +259,7 @@ export class Dispatcher {
     for (const endpoint of all) {
       endpoint.sweep(ms);
       // Rather rows than memory. What answers, if slowly, is parked when it has waited for long (`sweep`).
-      const inTheWay = this.#overfull ? endpoint.queued > 0 : othersWait && endpoint.live > QUEUE_LIMIT;
+      const inTheWay = this.#overfull ? endpoint.queued > 0 && !endpoint.crowdedOut : othersWait && endpoint.live > QUEUE_LIMIT;
       if (inTheWay && now - endpoint.answeredAt > STUCK_MS) endpoint.relieve();
     }
     this.#wakeWaiters();

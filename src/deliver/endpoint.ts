@@ -1,8 +1,9 @@
 import type { Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
-import type { Allowance } from './allowance.js';
+import type { Allowance, Share } from './allowance.js';
 import { Bag } from './bag.js';
-import { Backlog, type BacklogHost } from './backlog.js';
+import { Backlog } from './backlog.js';
+import type { BacklogHost } from './backlog-host.js';
 import { Completeness } from './completeness.js';
 import { mergeInto } from './conflate.js';
 import type { EndpointEvents } from './endpoint-events.js';
@@ -43,6 +44,7 @@ export class Endpoint {
   /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
   readonly #direct = new Bag<Delivery>();
   readonly #sender: Sender;
+  readonly #share: Share;
   #webhook: Webhook;
   #inFlight = 0;
   #answeredAt = Date.now();
@@ -53,8 +55,11 @@ export class Endpoint {
   /** it answered 410 and has not been enabled again */
   #gone = false;
 
-  /** @param parkedLanes in which something is parked; null: too many to name */
-  constructor(webhook: Webhook, options: EndpointOptions, parking: Parking, events: EndpointEvents, parkedLanes: readonly string[] | null) {
+  /**
+   * @param parkedLanes in which something is parked; null: too many to name
+   * @param lanesLimit so many are known by name; beyond, all lanes count as parked
+   */
+  constructor(webhook: Webhook, options: EndpointOptions, parking: Parking, events: EndpointEvents, parkedLanes: readonly string[] | null, lanesLimit = () => 1_000) {
     this.#webhook = webhook;
     this.#options = options;
     this.#events = events;
@@ -66,13 +71,17 @@ export class Endpoint {
       busyLanes: () => this.#direct.items().map((delivery) => delivery.lane),
       conflates: () => this.#webhook.conflate,
       busy: () => this.#lanes.live > 0,
+      lanesLimit,
       onDue: () => this.#run(),
       onParked: (count) => this.#events.parked(this.#webhook, count),
       onDead: (count) => this.#events.dead(this.#webhook, count),
       onCollapsed: (count) => this.#events.collapsed(this.#webhook, count),
       onStoreFault: (reason) => this.#events.storeFault(this.#webhook, reason),
     };
-    this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, options.allowance, parkedLanes);
+    this.#share = options.allowance.share();
+    this.#share.onTurn = () => this.#run();
+    this.#share.nextBytes = () => this.#nextBytes();
+    this.#backlog = new Backlog(webhook.id, parking, host, options.timing.maxAgeMs, this.#share, parkedLanes);
     this.#sender = new Sender(options, webhook);
     this.completeness.changed(null, webhook, this.listening, options.stream.next());
     this.#backlog.wake(false);
@@ -176,20 +185,27 @@ export class Endpoint {
     this.#backlog.wake(false);
   }
 
+  /** It answers, and waits for nothing but room that requests to others have: parking would cost more than waiting. */
+  get crowdedOut(): boolean {
+    return this.#share.crowdedOut;
+  }
+
   /**
    * Parks what has been on its way for too long. To be called a few times a second.
    * @param ms by which the endpoint's clock goes on
    */
   sweep(ms: number): void {
     this.#clock += ms;
+    if (this.#inFlight === 0 && this.#lanes.queued === 0 && this.#backlog.peek() === undefined) return;
+    this.#share.look(ms);
     for (const delivery of this.#direct.items()) {
-      if (delivery.stored || this.#clock - delivery.cameAt < SLOW_MS) continue;
+      if (delivery.stored || this.#clock - delivery.sentAt < SLOW_MS) continue;
       this.#parkUnderWay(delivery);
       this.#parkBehind(delivery.lane);
     }
-    // Others had taken all that may be under way together.
+    // Others had taken what may be under way together.
     this.#run();
-    for (const head of this.#lanes.heads()) {
+    for (const head of this.crowdedOut ? [] : this.#lanes.heads()) {
       if (this.#clock - head.cameAt < SLOW_MS) continue;
       this.relieve();
       break;
@@ -238,6 +254,7 @@ export class Endpoint {
   /** The time to close is over: stops as it is. What is not settled is not confirmed, and sent after the next start. */
   halt(): void {
     this.#closed = true;
+    this.#share.leave();
     this.#backlog.halt();
     this.#sender.destroy().catch(() => undefined);
   }
@@ -245,6 +262,7 @@ export class Endpoint {
   /** Forgets what is in memory, delivered or not. @returns how many that were */
   async abandon(): Promise<number> {
     this.#closed = true;
+    this.#share.leave();
     const direct = this.#direct.items().filter((delivery) => !delivery.stored);
     const unwritten = [...this.#lanes.cutAll(), ...direct, ...(await this.#backlog.close())];
     for (const delivery of unwritten) settle(delivery);
@@ -255,7 +273,7 @@ export class Endpoint {
   #run(): void {
     if (!this.active) return;
     const allowed = this.#allowed;
-    while (this.#inFlight < allowed && (this.#inFlight === 0 || this.#options.allowance.more)) {
+    while (this.#inFlight < allowed && (this.#lanes.queued > 0 || this.#backlog.peek() !== undefined) && this.#share.may()) {
       const delivery = this.#take();
       if (delivery === undefined) break;
       this.#send(delivery);
@@ -275,10 +293,17 @@ export class Endpoint {
     return next ?? this.#lanes.nextYielding() ?? this.#backlog.nextYielding();
   }
 
+  #nextBytes(): number {
+    // Whose turn it is takes `#take` the other way round.
+    const next = this.#turn === 1 ? (this.#backlog.peek() ?? this.#lanes.peek()) : (this.#lanes.peek() ?? this.#backlog.peek());
+    return next === undefined ? 0 : footprint(next.note);
+  }
+
   #send(delivery: Delivery): void {
     this.#inFlight += 1;
     delivery.begun = true;
-    this.#options.allowance.depart(footprint(delivery.note));
+    delivery.sentAt = this.#clock;
+    this.#share.depart(footprint(delivery.note));
     if (delivery.direct) this.#direct.add(delivery);
     const started = performance.now();
     this.#sender.send(delivery.note, this.completeness.headers, (outcome) => this.#finished(delivery, outcome, performance.now() - started));
@@ -286,7 +311,7 @@ export class Endpoint {
 
   #finished(delivery: Delivery, outcome: Outcome, ms: number): void {
     this.#inFlight -= 1;
-    this.#options.allowance.arrive(footprint(delivery.note));
+    this.#share.arrive(footprint(delivery.note), ms, outcome.kind !== 'failed' || outcome.status !== null);
     if (delivery.direct) {
       this.#direct.delete(delivery);
       this.#lanes.ended(delivery.lane);

@@ -63,6 +63,19 @@ export class Lanes<T> {
     return this.#take(this.#yielding, (lane) => lane.live === 0);
   }
 
+  /** What `next` would give, or else `nextYielding`. */
+  peek(): T | undefined {
+    return this.#first(this.#ready, (lane) => lane.live > 0) ?? this.#first(this.#yielding, (lane) => lane.live === 0);
+  }
+
+  #first(turns: Turns<T>, isRight: (lane: Lane<T>) => boolean): T | undefined {
+    for (let lane = turns.first; lane !== undefined; lane = turns.first) {
+      if (!lane.busy && isRight(lane) && lane.queue.length > 0) return lane.queue[0];
+      turns.shift();
+    }
+    return undefined;
+  }
+
   #take(turns: Turns<T>, isRight: (lane: Lane<T>) => boolean): T | undefined {
     for (let lane = turns.shift(); lane !== undefined; lane = turns.shift()) {
       // A lane that was cut meanwhile has nothing left.
@@ -157,6 +170,10 @@ class Turns<T> {
 
   push(lane: Lane<T>): void {
     this.#lanes.push(lane);
+  }
+
+  get first(): Lane<T> | undefined {
+    return this.#lanes[this.#turn];
   }
 
   shift(): Lane<T> | undefined {

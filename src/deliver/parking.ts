@@ -59,6 +59,8 @@ export interface Parking {
   /** Some of those that wait for longer than `ageMs` are given up. @returns how many */
   expire(webhookId: string, ageMs: number, reason: string): Promise<number>;
   nextDueAt(webhookId: string, except: Except): Promise<number | null>;
+  /** @returns those of these endpoints for which something waits */
+  holding(webhookIds: readonly string[]): Promise<ReadonlySet<string>>;
   /** Also gives lanes whose head has no time one. @returns null when more than `limit` deliveries wait */
   lanes(webhookId: string, limit: number): Promise<readonly string[] | null>;
 }

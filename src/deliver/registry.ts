@@ -151,8 +151,9 @@ export class Registry {
   /** @param saved of these alone, the unverified ones are challenged; null: all */
   async #load(saved: ReadonlySet<string> | null = null): Promise<void> {
     const webhooks = await this.#table.all();
-    for (const id of this.#webhooks.keys()) if (!webhooks.some((webhook) => webhook.id === id)) this.#verifier.cancel(id);
+    const before = this.#webhooks;
     this.#webhooks = new Map(webhooks.map((webhook) => [webhook.id, webhook]));
+    for (const id of before.keys()) if (!this.#webhooks.has(id)) this.#verifier.cancel(id);
     await this.#dispatcher.apply(webhooks);
     for (const webhook of webhooks) {
       if (webhook.failureNoted && webhook.verified && !this.#noted.has(webhook.id)) this.#noted.set(webhook.id, 0);

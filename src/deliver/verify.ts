@@ -25,6 +25,8 @@ export interface VerifierEvents {
 
 /** With a base of one second: 1 s, 4 s, 16 s, 64 s, 256 s; some minutes in all. */
 const RETRIES = 5;
+/** Those that wait are challenged when others have their outcome: the first time before those that are tried again. */
+const AT_ONCE = 128;
 /** More than setTimeout can take fires at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
@@ -40,6 +42,8 @@ export class Verifier {
   readonly #options: VerifierOptions;
   readonly #events: VerifierEvents;
   readonly #runs = new Map<string, Run>();
+  readonly #waiting = { first: new Set<Run>(), again: new Set<Run>() };
+  #underWay = 0;
 
   constructor(options: VerifierOptions, events: VerifierEvents) {
     this.#options = options;
@@ -63,6 +67,8 @@ export class Verifier {
     if (run === undefined) return;
     run.cancelled = true;
     if (run.timer !== null) clearTimeout(run.timer);
+    this.#waiting.first.delete(run);
+    this.#waiting.again.delete(run);
     this.#runs.delete(webhookId);
   }
 
@@ -71,16 +77,31 @@ export class Verifier {
   }
 
   #attempt(run: Run): void {
-    this.#challenge(run).catch((error: unknown) => {
-      this.#ended(run);
-      this.#events.fault(run.webhook, errorMessage(error));
-    });
+    (run.attempts === 0 ? this.#waiting.first : this.#waiting.again).add(run);
+    this.#next();
+  }
+
+  #next(): void {
+    for (const waiting of [this.#waiting.first, this.#waiting.again]) {
+      for (const run of waiting) {
+        if (this.#underWay >= AT_ONCE) return;
+        waiting.delete(run);
+        this.#challenge(run).catch((error: unknown) => {
+          this.#ended(run);
+          this.#events.fault(run.webhook, errorMessage(error));
+        });
+      }
+    }
   }
 
   async #challenge(run: Run): Promise<void> {
     const { webhook } = run;
     const challenge = randomBytes(24).toString('hex');
-    const answer = await this.#post(webhook, challenge);
+    this.#underWay += 1;
+    const answer = await this.#post(webhook, challenge).finally(() => {
+      this.#underWay -= 1;
+      this.#next();
+    });
     if (run.cancelled) return;
     run.attempts += 1;
     const { outcome } = answer;

@@ -3,7 +3,7 @@ import { formatLsn, parseLsn, type Lsn } from '../lsn.js';
 import { fromNow, insertParked } from './park.js';
 import type { DueDelivery, DueRow, Except, Kept, ParkedDelivery, ParkedResult, Removed, Repeating } from './parked-rows.js';
 import type { Term } from './term.js';
-import { readWaiting, type AboutMessage, type WaitingDelivery } from './waiting.js';
+import { readHolding, readWaiting, type AboutMessage, type WaitingDelivery } from './waiting.js';
 
 /** Only heads of lanes. A lateral join, because an anti join planned on a small table stays slow when it has grown. */
 const HEAD_OF_LANE = `
@@ -230,6 +230,11 @@ export class ParkedStore {
     });
     const ms = result.rows[0]?.ms ?? null;
     return ms === null ? null : Date.now() + Number(ms);
+  }
+
+  /** Of these endpoints those for which something waits. */
+  holding(webhookIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return readHolding(this.#pool, webhookIds);
   }
 
   /** The lanes in which something waits, each with a time for its head now; null when more than `limit` deliveries wait. */

@@ -81,3 +81,12 @@ export async function readWaiting(pool: pg.Pool, webhookId: string, of: readonly
 }
 
 const lanesOf = (of: readonly AboutMessage[]): readonly string[] => [...new Set(of.map(({ lane }) => lane))];
+
+/** @returns those of these endpoints for which something waits */
+export async function readHolding(pool: Pick<pg.Pool, 'query'>, webhookIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const result = await pool.query<{ id: string }>(
+    `SELECT w.id FROM unnest($1::bigint[]) AS w (id) WHERE EXISTS (SELECT FROM slackchat_bridge.deliveries d WHERE d.webhook_id = w.id AND d.status = 'waiting')`,
+    [webhookIds],
+  );
+  return new Set(result.rows.map((row) => row.id));
+}

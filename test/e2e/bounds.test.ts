@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { expect, onTestFinished, test } from 'vitest';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
 import { closedGate } from '../support/gate.js';
+import { listenOnFreePort } from '../support/port.js';
 import { startReceiver } from '../support/receiver.js';
 import { createScene, runningScene, waitConfirmed, type Scene } from '../support/scene.js';
 import type { BridgeProcess } from '../support/process.js';
@@ -119,4 +121,40 @@ test('receivers that answer without end', { timeout: 60_000 }, async () => {
     await scene.hook.waitForNotifications(100, { timeoutMs: 50_000 });
     await waitConfirmed(scene.db);
   });
+});
+
+test('connections to six hundred endpoints: so many at once as there is room for, and few are kept', { timeout: 90_000 }, async () => {
+  const scene = await createScene(small);
+  const sockets = { open: 0, peak: 0, requests: 0 };
+  // It would keep them for a minute.
+  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    let text = '';
+    request.on('data', (chunk: Buffer) => { text += chunk.toString(); });
+    request.once('end', () => {
+      const challenge = /"challenge":"(\w+)"/u.exec(text)?.[1];
+      if (challenge === undefined) sockets.requests += 1;
+      response.end(challenge);
+    });
+  });
+  server.on('connection', (socket) => {
+    sockets.open += 1;
+    sockets.peak = Math.max(sockets.peak, sockets.open);
+    socket.once('close', () => { sockets.open -= 1; });
+  });
+  const port = await listenOnFreePort(server);
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  await scene.start();
+  await scene.db.query("INSERT INTO slackchat_bridge.webhooks (endpoint) SELECT 'http://127.0.0.1:' || $1::text || '/' || i FROM generate_series(1, 600) i", [String(port)]);
+  await eventually(async () => expect(await scene.db.query('SELECT FROM slackchat_bridge.webhooks WHERE NOT verified')).toEqual([]), { timeoutMs: 60_000 });
+  for (let round = 1; round <= 3; round += 1) {
+    await many(scene, 1, `round ${round} `);
+    await eventually(() => expect(sockets.requests).toBe(600 * round), { timeoutMs: 30_000 });
+  }
+  // With 8 MB 128 requests are under way at the most, and 64 connections wait for others; some are about to be closed.
+  expect(sockets.peak).toBeLessThan(350);
+  await eventually(() => expect(sockets.open).toBeLessThanOrEqual(64));
+  expect(sockets.open).toBeGreaterThan(32);
 });

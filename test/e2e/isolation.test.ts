@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { insertMessage } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
+import { closedGate } from '../support/gate.js';
 import { startReceiver, type Receiver } from '../support/receiver.js';
 import { expectInOrder, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
 
@@ -80,4 +81,32 @@ test('after an outage with a large backlog an endpoint is asked one at a time fi
   for (const one of seen) expect(one.underWay, `after ${one.answered} successes`).toBeLessThanOrEqual(Math.min(8, Math.max(1, 2 ** (one.answered - 1))));
   expect(Math.max(...seen.map((one) => one.underWay))).toBe(8);
   expect(new Set(told(hook.notifications)).size).toBe(400);
+});
+
+test('endpoints that hang with all that may be under way, large bodies among it, leave the others room to have many requests at once', { timeout: 90_000 }, async () => {
+  // Room for 128 requests without a body.
+  const scene = await runningScene({ env: { MAX_BUFFER_MB: '8', MAX_PAYLOAD_MB: '2', REQUEST_TIMEOUT_MS: '600000' } });
+  const { db, chat, hook: healthy } = scene;
+  const hanging = [await another(scene), await another(scene), await another(scene), await another(scene)];
+  for (const { hook } of hanging) hook.respond = () => ({ status: 200, delayUntil: new Promise(() => undefined) });
+  const say = async (count: number, length: number): Promise<unknown> => db.query(
+    `INSERT INTO slackchat_message ("timestamp", text, channel_id, user_id) SELECT clock_timestamp() + i * interval '1 s', repeat('x', $4) || i, $1, $2 FROM generate_series(1, $3::int) i`,
+    [chat.channelId, chat.userIds[0], count, length],
+  );
+  await say(5, 500_000);
+  await healthy.waitForNotifications(5, { timeoutMs: 25_000 });
+  await say(100, 10);
+  await healthy.waitForNotifications(105, { timeoutMs: 25_000 });
+  healthy.clear();
+
+  const gate = closedGate();
+  let underWay = 0;
+  healthy.respond = () => {
+    underWay += 1;
+    if (underWay === 32) gate.open();
+    return { status: 200, delayUntil: gate.opened };
+  };
+  await say(32, 20);
+  await healthy.waitForNotifications(32, { timeoutMs: 25_000 });
+  await waitConfirmed(db);
 });

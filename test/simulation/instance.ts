@@ -211,6 +211,7 @@ export class Instance {
       finish: fenced(async (webhookId, outcomes) => rows.finish(webhookId, outcomes)),
       expire: fenced(async (...args) => rows.expire(...args)),
       nextDueAt: fenced(async (webhookId, except) => rows.nextDueAt(webhookId, except)),
+      holding: fenced(async (webhookIds) => rows.holding(webhookIds)),
       lanes: fenced(async (webhookId, limit) => rows.lanes(webhookId, limit)),
     };
   }

@@ -39,6 +39,7 @@ export class DeliveryRows {
       finish: async (webhookId, outcomes) => this.#finish(webhookId, outcomes),
       expire: async (webhookId, ageMs, reason) => this.#expire(webhookId, ageMs, reason),
       nextDueAt: async (webhookId, except) => this.#nextDueAt(webhookId, except, repeating()),
+      holding: async (webhookIds) => new Set(webhookIds.filter((id) => this.#waiting(id).length > 0)),
       lanes: async (webhookId, limit) => this.#lanes(webhookId, limit),
     };
   }

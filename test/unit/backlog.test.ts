@@ -2,7 +2,8 @@ import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Allowance } from '../../src/deliver/allowance.js';
 import { EndpointClient } from '../../src/deliver/attempt.js';
-import { Backlog, type BacklogHost } from '../../src/deliver/backlog.js';
+import { Backlog } from '../../src/deliver/backlog.js';
+import type { BacklogHost } from '../../src/deliver/backlog-host.js';
 import type { Delivery } from '../../src/deliver/delivery.js';
 import type { DueNote, Parking } from '../../src/deliver/parking.js';
 import { Dispatcher } from '../../src/deliver/dispatcher.js';
@@ -14,8 +15,8 @@ const note = (notificationId: string, lsn: bigint): Delivery['note'] => ({ notif
 
 function delivery(id: string, lsn: bigint, lane: string): Delivery {
   return {
-    note: note(id, lsn), lane, direct: true, cameAt: 0, committedAt: 0, settle: null,
-    begun: true, attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
+    note: note(id, lsn), lane, direct: true, cameAt: 0, sentAt: 0, committedAt: 0, settle: null,
+    begun: true, attempts: 1, firstAttemptAt: 0, lastStatus: 500, lastError: 'x', nextAttemptAt: null, stored: false, dead: false, reserved: 0, reservedLarge: 0, place: 0,
   };
 }
 
@@ -25,12 +26,12 @@ function dueNote(id: string, lsn: bigint, lane: string): DueNote {
 
 /** Nothing stands in the table, unless given. */
 function parking(more: Partial<Parking> = {}): Parking {
-  return { park: async () => [], waiting: async () => [], due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null, ...more };
+  return { park: async () => [], waiting: async () => [], due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null, holding: async () => new Set(), ...more };
 }
 
 function host(more: Partial<BacklogHost> = {}): BacklogHost {
   const nothing = (): void => undefined;
-  return { allowed: () => 64, allowedAt: () => null, probing: () => false, conflates: () => false, busy: () => false, busyLanes: () => [], onDue: nothing, onParked: nothing, onDead: nothing, onCollapsed: nothing, onStoreFault: nothing, ...more };
+  return { allowed: () => 64, allowedAt: () => null, probing: () => false, conflates: () => false, lanesLimit: () => 1_000, busy: () => false, busyLanes: () => [], onDue: nothing, onParked: nothing, onDead: nothing, onCollapsed: nothing, onStoreFault: nothing, ...more };
 }
 
 beforeEach(() => { vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }); });
@@ -53,7 +54,7 @@ describe('a backlog', () => {
     const sent: string[] = [];
     const backlog = new Backlog('1', table, host({ onDue: () => {
       for (let next = backlog.next(); next !== undefined; next = backlog.next()) sent.push(next.note.notificationId);
-    } }), 1e9, new Allowance(1e6, 1e6, 1e6), null);
+    } }), 1e9, new Allowance(1e6, 1e6, 1e6).share(), null);
     backlog.wake(false);
     await seen.opened;
     // It has read that nothing waits; now a dead one is retried by SQL.
@@ -92,7 +93,7 @@ describe('a backlog', () => {
         const next = backlog.next();
         if (next !== undefined) sent.push(next.note.notificationId);
       },
-    }), 1e9, new Allowance(1e6, 1e6, 1e6), null);
+    }), 1e9, new Allowance(1e6, 1e6, 1e6).share(), null);
     backlog.wake(false);
     await seen.opened;
     busy.delete('l');
@@ -105,7 +106,7 @@ describe('a backlog', () => {
 
   test('does not ask again and again when the rows\' times have passed by this machine\'s clock', async () => {
     const due = vi.fn(async () => []);
-    const backlog = new Backlog('1', parking({ due, nextDueAt: async () => Date.now() - 1_000, lanes: async () => ['l'] }), host(), 1e9, new Allowance(1e6, 1e6, 1e6), ['l']);
+    const backlog = new Backlog('1', parking({ due, nextDueAt: async () => Date.now() - 1_000, lanes: async () => ['l'] }), host(), 1e9, new Allowance(1e6, 1e6, 1e6).share(), ['l']);
     backlog.wake(false);
     await vi.advanceTimersByTimeAsync(2_000);
     expect(due.mock.calls.length).toBeGreaterThan(10);
@@ -116,7 +117,7 @@ describe('a backlog', () => {
   test('looks for what is due although more keeps being parked', async () => {
     const due = vi.fn(async () => []);
     const park = vi.fn(async () => new Promise<readonly string[]>((resolve) => { setTimeout(() => resolve([]), 8); }));
-    const backlog = new Backlog('1', parking({ due, park }), host(), 1e9, new Allowance(1e6, 1e6, 1e6), null);
+    const backlog = new Backlog('1', parking({ due, park }), host(), 1e9, new Allowance(1e6, 1e6, 1e6).share(), null);
     for (let index = 0; index < 250; index += 1) {
       backlog.add(delivery(String(index), BigInt(index), String(index)));
       await vi.advanceTimersByTimeAsync(4);

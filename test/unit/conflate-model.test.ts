@@ -114,8 +114,8 @@ class World {
       const note = { ...this.#read(read), repeated: at < this.#repeatedBefore };
       const lane = this.#ordering === 'channel' || note.messageId === null ? note.channelId : note.messageId;
       const delivery: Delivery = {
-        note, lane, direct: true, cameAt: 0, committedAt: 0, settle: () => this.#settled.add(at), begun: false, attempts: 0, firstAttemptAt: null,
-        lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0,
+        note, lane, direct: true, cameAt: 0, sentAt: 0, committedAt: 0, settle: () => this.#settled.add(at), begun: false, attempts: 0, firstAttemptAt: null,
+        lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, dead: false, reserved: 0, reservedLarge: 0, place: 0,
       };
       const stored = this.#rows.some((row) => row.lane === lane);
       const queue = this.#lanes.get(lane) ?? [];

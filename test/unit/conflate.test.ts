@@ -14,8 +14,8 @@ function note(id: number, kind: Kind, { message = 'm', channel = 'c', repeated =
 const settled: string[] = [];
 function delivery(of: Note, more: Partial<Delivery> = {}): Delivery {
   return {
-    note: of, lane: 'l', direct: true, cameAt: 0, committedAt: 0, settle: () => settled.push(of.notificationId), begun: false, attempts: 0,
-    firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, dead: false, reserved: 0, place: 0, ...more,
+    note: of, lane: 'l', direct: true, cameAt: 0, sentAt: 0, committedAt: 0, settle: () => settled.push(of.notificationId), begun: false, attempts: 0,
+    firstAttemptAt: null, lastStatus: null, lastError: null, nextAttemptAt: null, stored: false, dead: false, reserved: 0, reservedLarge: 0, place: 0, ...more,
   };
 }
 

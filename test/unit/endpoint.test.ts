@@ -30,7 +30,7 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
       return [];
     },
     waiting: async () => [],
-    due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null,
+    due: async () => [], finish: async () => [], expire: async () => 0, nextDueAt: async () => null, lanes: async () => null, holding: async () => new Set(),
   };
   const webhook: Webhook = {
     id: '1', endpoint: hook.url, token: null, secret: null, chatTypes: null, updateTypes: null,

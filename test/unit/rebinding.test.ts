@@ -2,6 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { EndpointClient, type Answer } from '../../src/deliver/attempt.js';
 import { Egress, type EgressRules } from '../../src/deliver/egress.js';
+import { IdleConnections } from '../../src/deliver/idle-connections.js';
 import { startReceiver } from '../support/receiver.js';
 
 /** The system's resolver, which answers what an attacker's name server would, one answer after the other. */
@@ -25,7 +26,7 @@ beforeEach(() => {
 });
 
 async function post(port: number, rules: Partial<EgressRules> = {}): Promise<Answer[]> {
-  const client = new EndpointClient(`http://rebinding.example:${port}/`, 1, 5_000, new Egress({ mode: 'private', allow: [], deny: [], ...rules }));
+  const client = new EndpointClient(`http://rebinding.example:${port}/`, 1, 5_000, new Egress({ mode: 'private', allow: [], deny: [], ...rules }), new IdleConnections(8));
   onTestFinished(async () => client.destroy());
   const send = async (): Promise<Answer> => new Promise((resolve) => client.send({ headers: [], body: { parts: [BODY], bytes: BODY.length } }, resolve));
   return [await send(), await send()];
