@@ -32,7 +32,7 @@ async function waitLooked({ db }: Scene, work: () => Promise<unknown>): Promise<
   await work();
   await eventually(async () => {
     const looked = await db.query(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND query LIKE 'SELECT extract(epoch FROM d.next_attempt_at%' AND query_start > $1::timestamptz",
+      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slackchat-bridge' AND state = 'idle' AND query LIKE '%extract(epoch FROM d.next_attempt_at - now())%' AND query_start > $1::timestamptz",
       [now?.now],
     );
     expect(looked).not.toEqual([]);
