@@ -37,6 +37,7 @@ import { Shaper } from './shape/shaper.js';
 import { sendCanary } from './store/canary.js';
 import { statusPage } from './status-page.js';
 import { ChannelReader } from './store/channels.js';
+import { CompletenessStore } from './store/completeness.js';
 import { MirrorStore } from './store/mirror.js';
 import { ParkedStore } from './store/parked.js';
 import { createPool, sessionOptions } from './store/pool.js';
@@ -115,14 +116,14 @@ export class Bridge {
     const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => garbage.add(body));
     const idle = new IdleConnections(config.MAX_BUFFER_MB * IDLE_PER_MB);
     const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress, idle);
-    this.#dispatcher = new Dispatcher({ ...request, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, inTurns(parked, PARKING_SESSIONS), events, (bytes * 3) / 8, overload());
+    this.#dispatcher = new Dispatcher({ ...request, shard: config.SHARD === null ? null : `${config.SHARD.index}/${config.SHARD.count}`, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, inTurns(parked, PARKING_SESSIONS), events, (bytes * 3) / 8, overload());
     this.#late = new LateRequests(this.#dispatcher);
-    this.#resolver = config.SHARD === null && options.until === undefined ? new Resolver(pool, this.#ledger, this.#dispatcher, log) : null;
+    this.#resolver = options.until === undefined ? new Resolver(new CompletenessStore(pool, term, names.slot), this.#ledger, this.#dispatcher, log) : null;
     // What is no message's own is done by one of those that share the messages.
     const first = isFirst(config.SHARD);
     const appTable = names.tables.find(({ entity }) => entity === 'appWebhook');
     this.#mirror = appTable === undefined || !first ? null : new Mirror(new MirrorStore(pool, term, appTable), log);
-    const webhooks = new WebhookStore(pool, term, appTable, (total) => shareOf(config.SHARD, total));
+    const webhooks = new WebhookStore(pool, term, names.slot, appTable, (total) => shareOf(config.SHARD, total));
     const found = registryEvents(log, this.#metrics);
     this.#registry = new Registry(webhooks, this.#dispatcher, { ...request, retryBaseMs: config.RETRY_BASE_MS, challenges: first }, this.#mirror?.events(found) ?? found);
     this.#follower = new Follower(
@@ -197,6 +198,7 @@ export class Bridge {
       registry: this.#registry,
       mirror: this.#mirror,
       observer: this.#observer,
+      resolver: this.#resolver,
       garbage,
       shared: config.SHARD !== null,
       systemId: () => this.#leadership.systemId,

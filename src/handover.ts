@@ -109,7 +109,7 @@ export class Handover {
       return slot !== undefined && slot.walStatus !== 'lost' && (slot.confirmed ?? 0n) < until;
     });
     if (late.length > 0) return false;
-    await endHandover(pool, names, until);
+    await endHandover(pool, names, from, until);
     log.info({ from, to: countOf(names) }, 'taken over');
     return false;
   }

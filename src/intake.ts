@@ -7,6 +7,7 @@ import type { Logger } from './log.js';
 import type { Metrics } from './metrics.js';
 import type { Mirror } from './mirror.js';
 import type { Observer } from './observer.js';
+import type { Resolver } from './resolver.js';
 import { savesOf } from './saves.js';
 import type { ChannelData } from './shape/channel-data.js';
 import type { RenderThread } from './shape/render/thread.js';
@@ -38,6 +39,7 @@ export interface IntakeRooms {
   readonly registry: Registry;
   readonly mirror: Mirror | null;
   readonly observer: Observer;
+  readonly resolver: Resolver | null;
   readonly garbage: Garbage;
   /** the messages are shared out among several instances */
   readonly shared: boolean;
@@ -179,11 +181,20 @@ export class Intake {
         return;
       case 'control': {
         const { verify, retry, removed } = output.request;
-        if (typeof removed === 'string') this.#rooms.dispatcher.removed(removed, this.#rooms.ledger.next);
+        if (typeof removed === 'string') this.#removed(removed, entry);
         if (typeof verify === 'string') this.#rooms.registry.verify(verify);
         if (typeof retry === 'string') this.#rooms.dispatcher.endpoint(retry)?.wake();
       }
     }
+  }
+
+  /** Not confirmed before what is noted for the next process holds with it. */
+  #removed(webhookId: string, entry: Entry): void {
+    const { dispatcher, ledger, resolver } = this.#rooms;
+    dispatcher.removed(webhookId, ledger.next);
+    if (resolver === null) return;
+    entry.pending += 1;
+    resolver.forget(() => ledger.settle(entry));
   }
 
   #wakeWhenDue(): NodeJS.Timeout | null {

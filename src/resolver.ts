@@ -1,27 +1,32 @@
-import type pg from 'pg';
 import type { Dispatcher } from './deliver/dispatcher.js';
-import { parseLsn } from './lsn.js';
-import type { Logger } from './log.js';
 import { errorMessage } from './errors.js';
+import type { Logger } from './log.js';
+import type { CompletenessStore } from './store/completeness.js';
+import { delay } from './time.js';
 import type { Ledger } from './wal/ledger.js';
 
 const INTERVAL_MS = 500;
+const LONGEST_PAUSE_MS = 5_000;
 
 /**
- * Finds out which endpoints have everything, while something happens: one short query each time. Not where several
- * instances share the messages: none of them knows of the others'.
+ * Finds out which endpoints have everything, while something happens: one short query each time. From where on they have it
+ * is noted when that changes, which is seldom, so that it holds after a restart.
  */
 export class Resolver {
-  readonly #pool: pg.Pool;
+  readonly #store: CompletenessStore;
   readonly #ledger: Ledger;
   readonly #dispatcher: Dispatcher;
   readonly #log: Logger;
+  readonly #stopped = new AbortController();
   #timer: NodeJS.Timeout | null = null;
   #looking = false;
   #lookedAt = 0n;
+  #noting = false;
+  /** told once what is noted is no older than what is known */
+  #waiting: (() => void)[] = [];
 
-  constructor(pool: pg.Pool, ledger: Ledger, dispatcher: Dispatcher, log: Logger) {
-    this.#pool = pool;
+  constructor(store: CompletenessStore, ledger: Ledger, dispatcher: Dispatcher, log: Logger) {
+    this.#store = store;
     this.#ledger = ledger;
     this.#dispatcher = dispatcher;
     this.#log = log;
@@ -38,6 +43,43 @@ export class Resolver {
 
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+    this.#stopped.abort();
+  }
+
+  /**
+   * Something was removed that had not arrived.
+   * @param done called once nothing is noted that it makes wrong; not at all when the process ends before: then it is read again
+   */
+  forget(done: () => void): void {
+    this.#waiting.push(done);
+    if (this.#noting) return;
+    this.#noting = true;
+    void this.#noteForAll().finally(() => { this.#noting = false; });
+  }
+
+  async #noteForAll(): Promise<void> {
+    for (let pause = 50; this.#waiting.length > 0 && !this.#stopped.signal.aborted; ) {
+      const { length } = this.#waiting;
+      try {
+        await this.#note();
+        for (const done of this.#waiting.splice(0, length)) done();
+        pause = 50;
+      } catch (error) {
+        this.#log.debug({ reason: errorMessage(error) }, 'it cannot be noted from where on endpoints have everything');
+        await delay(pause, this.#stopped.signal);
+        pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      }
+    }
+  }
+
+  async #note(): Promise<void> {
+    const known = [...this.#dispatcher.endpoints].flatMap(({ webhook, completeness }) => {
+      const since = webhook.enabled && webhook.verified ? completeness.unnoted : null;
+      return since === null ? [] : [{ webhook, completeness, since }];
+    });
+    if (known.length === 0) return;
+    const noted = await this.#store.note(known);
+    for (const { webhook, completeness, since } of known) if (noted.has(webhook.id)) completeness.noted(since);
   }
 
   async #look(): Promise<void> {
@@ -45,17 +87,12 @@ export class Resolver {
     const endpoints = [...this.#dispatcher.endpoints];
     for (const { completeness } of endpoints) completeness.passed(settled);
     if (settled === this.#lookedAt || endpoints.every(({ completeness }) => completeness.waits)) return;
-    const { rows } = await this.#pool.query<{ id: string; wal_end: string }>({
-      name: 'no_rows',
-      // The snapshot is taken before the end of the WAL is read: all that it shows is before that.
-      text: `SELECT w.id, pg_current_wal_insert_lsn()::text AS wal_end FROM slackchat_bridge.webhooks w
-              WHERE NOT EXISTS (SELECT FROM slackchat_bridge.deliveries d WHERE d.webhook_id = w.id)`,
-    });
+    const empty = await this.#store.withoutRows();
     this.#lookedAt = settled;
-    const empty = new Map(rows.map((row) => [row.id, parseLsn(row.wal_end)]));
     for (const { webhook, completeness } of endpoints) {
       const walEnd = empty.get(webhook.id);
       if (walEnd !== undefined && !completeness.waits) completeness.noRows(settled, walEnd);
     }
+    await this.#note();
   }
 }

@@ -98,6 +98,8 @@ export interface Webhook {
   readonly awaited: boolean;
   /** told only of what is committed at this position or later; null: of everything */
   readonly deliverFrom: Lsn | null;
+  /** by an earlier process told of everything that is committed at this position or later; null: nothing is known */
+  readonly completeSince: Lsn | null;
   /** the row says why something failed */
   readonly failureNoted: boolean;
 }

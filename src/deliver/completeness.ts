@@ -10,9 +10,17 @@ const NOTHING_KNOWN: readonly string[] = [];
  * WAL ended when it was seen. Pure.
  */
 export class Completeness {
+  readonly #shard: readonly string[];
   #since: Lsn | null = null;
+  /** what is noted of it, for the next process */
+  #noted: Lsn | null = null;
   #seen: { readonly upTo: Lsn; readonly countsFrom: Lsn } | null = null;
   #headers: readonly string[] = NOTHING_KNOWN;
+
+  /** @param shard "1/3": the messages of others are told by others; null: there are none */
+  constructor(shard: string | null = null) {
+    this.#shard = shard === null ? [] : ['slackchat-shard', shard];
+  }
 
   /** For a request: it has received all that it was to be told of commits from the one position on and before the other. */
   get headers(): readonly string[] {
@@ -32,13 +40,27 @@ export class Completeness {
     this.#since = null;
   }
 
+  /** It is told of everything from here on, and that is not noted; null: it is, or there is no such position. */
+  get unnoted(): Lsn | null {
+    return this.#since === this.#noted ? null : this.#since;
+  }
+
+  noted(since: Lsn): void {
+    this.#noted = since;
+  }
+
   /**
-   * Its row is another than before.
+   * Its row is another than before; the first one says from where on an earlier process has told it everything.
    * @param at what is committed from here on is told as the row says now
    */
   changed(before: Webhook | null, now: Webhook, listening: boolean, at: Lsn): void {
     if (!listening) {
       this.end();
+      return;
+    }
+    if (before === null && now.completeSince !== null && now.completeSince < at) {
+      this.begin(now.completeSince);
+      this.#noted = now.completeSince;
       return;
     }
     const from = now.deliverFrom !== null && now.deliverFrom > at ? now.deliverFrom : at;
@@ -59,7 +81,7 @@ export class Completeness {
   /** The stream has come to here, and all before is delivered or has a row. */
   passed(settled: Lsn): void {
     if (this.#since === null || this.#seen === null || settled < this.#seen.countsFrom) return;
-    this.#headers = ['slackchat-resolved-since', formatLsn(this.#since), 'slackchat-resolved-lsn', formatLsn(this.#seen.upTo)];
+    this.#headers = ['slackchat-resolved-since', formatLsn(this.#since), 'slackchat-resolved-lsn', formatLsn(this.#seen.upTo), ...this.#shard];
     this.#seen = null;
   }
 

@@ -18,6 +18,8 @@ export interface EndpointOptions extends SenderOptions {
   readonly timeoutMs: number;
   /** one for all endpoints */
   readonly allowance: Allowance;
+  /** "1/3", where several share the messages; null otherwise */
+  readonly shard: string | null;
   /** requests may be begun */
   readonly permit: { readonly holds: (now: number) => boolean };
   /**
@@ -40,7 +42,7 @@ export class Endpoint {
   readonly #breaker: Breaker;
   readonly #backlog: Backlog;
   readonly #lanes = new Lanes<Delivery>(({ note }) => note.replay);
-  readonly completeness = new Completeness();
+  readonly completeness: Completeness;
   /** from the stream and under way, parked meanwhile or not; one at the most in each lane */
   readonly #direct = new Bag<Delivery>();
   readonly #sender: Sender;
@@ -64,6 +66,7 @@ export class Endpoint {
     this.#options = options;
     this.#events = events;
     this.#breaker = new Breaker(options.timing);
+    this.completeness = new Completeness(options.shard);
     const host: BacklogHost = {
       allowed: () => this.#allowed,
       allowedAt: () => this.#breaker.probeAt,

@@ -237,7 +237,7 @@ async function published(rows: Rows, publication: string): Promise<readonly Publ
 
 async function access(rows: Rows, names: Names): Promise<readonly Access[]> {
   const chat = names.tables.map((table) => [table.schema, table.table, 'SELECT'] as const);
-  const own = ['webhooks', 'deliveries', 'meta'].flatMap((table) => ['SELECT', 'INSERT', 'UPDATE', 'DELETE'].map((privilege) => ['slackchat_bridge', table, privilege] as const));
+  const own = ['webhooks', 'deliveries', 'meta', 'complete_since'].flatMap((table) => ['SELECT', 'INSERT', 'UPDATE', 'DELETE'].map((privilege) => ['slackchat_bridge', table, privilege] as const));
   const wanted = [...chat, ['slackchat_bridge', 'migrations', 'SELECT'] as const, ...own];
   const found = await rows<Access & pg.QueryResultRow>(
     `SELECT n.nspname::text AS schema, c.relname::text AS table, w.privilege, has_table_privilege(c.oid, w.privilege) AS granted, has_schema_privilege(n.oid, 'USAGE') AS usage,

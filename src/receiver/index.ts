@@ -1,4 +1,5 @@
 /** What the package gives to receivers: `import { handler } from 'slackchat-bridge/receiver'`. Nothing else of it is public. */
+export { Completeness, type Resolved } from './completeness.js';
 export { PayloadError, SignatureError, StatusError, UnknownTypeError } from './errors.js';
 export { handler, type FastifyLikeReply, type FastifyLikeRequest, type Handler } from './handler.js';
 export type { RequestHeaders } from './headers.js';

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Resolved } from './completeness.js';
 import { PayloadError, StatusError } from './errors.js';
 import { headerOf, type RequestHeaders } from './headers.js';
 import { parse, parseJson } from './parse.js';
@@ -18,8 +19,8 @@ export interface Context {
   readonly commitLsn: string | null;
   /** it was told before, and is told once more as it is now, because somebody asked for a replay */
   readonly replay: boolean;
-  /** This endpoint has received all that it was to be told of commits from `since` on and before `lsn`. null: nothing is known. */
-  readonly resolved: { readonly since: string; readonly lsn: string } | null;
+  /** This endpoint has received all that it was to be told of commits from `since` on and before `lsn`: for `Completeness`. null: nothing is known. */
+  readonly resolved: Resolved | null;
 }
 
 /** What came of one request. */
@@ -197,7 +198,9 @@ function isAboutMessage(payload: MessageNotification | ChannelNotification): pay
 
 function positions(headers: RequestHeaders): Pick<Context, 'commitLsn' | 'resolved'> {
   const [since, lsn] = [headerOf(headers, 'slackchat-resolved-since'), headerOf(headers, 'slackchat-resolved-lsn')];
-  return { commitLsn: headerOf(headers, 'slackchat-commit-lsn') ?? null, resolved: since === undefined || lsn === undefined ? null : { since, lsn } };
+  const [, index, count] = /^(\d{1,2})\/(\d{1,2})$/u.exec(headerOf(headers, 'slackchat-shard') ?? '') ?? [];
+  const shard = index === undefined ? null : { index: Number(index), count: Number(count) };
+  return { commitLsn: headerOf(headers, 'slackchat-commit-lsn') ?? null, resolved: since === undefined || lsn === undefined ? null : { since, lsn, shard } };
 }
 
 function warn(error: unknown): void {

@@ -30,13 +30,22 @@ export async function handoverPosition(pool: pg.Pool): Promise<Lsn> {
 /** What a lost slot held is known to nobody: every channel is announced once the new ones stream. */
 export async function noteLost(pool: pg.Pool, names: Names): Promise<void> {
   const [first = names] = allOf(names, countOf(names));
+  await pool.query('DELETE FROM slackchat_bridge.complete_since');
   await pool.query(noteResyncSql(first));
 }
 
-/** The new slots begin at the position; those of before are done. */
-export async function endHandover(pool: pg.Pool, names: Names, at: Lsn): Promise<void> {
+/** The new slots begin at the position; those of before are done. What all of those have told completely, all of the new ones have. */
+export async function endHandover(pool: pg.Pool, names: Names, from: number, at: Lsn): Promise<void> {
   const all = allOf(names, countOf(names));
+  const before = allOf(names, from).map(({ slot }) => slot);
   for (const { slot } of all) await advance(pool, slot, at);
+  await pool.query(
+    `WITH told AS (DELETE FROM slackchat_bridge.complete_since WHERE slot = ANY ($1) RETURNING webhook_id, since)
+     INSERT INTO slackchat_bridge.complete_since (webhook_id, slot, since)
+     SELECT t.webhook_id, s.slot, max(t.since) FROM told t CROSS JOIN unnest($2::text[]) AS s(slot) GROUP BY t.webhook_id, s.slot HAVING count(*) = cardinality($1)
+     ON CONFLICT (webhook_id, slot) DO UPDATE SET since = excluded.since`,
+    [before, all.map(({ slot }) => slot)],
+  );
   // What was pending for one of before is asked for by the new first one.
   await pool.query(
     `WITH done AS (DELETE FROM ${META} WHERE key IN ('${LAYOUT_KEYS.from}', '${LAYOUT_KEYS.at}')),

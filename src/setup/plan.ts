@@ -141,6 +141,7 @@ export function planGrants(role: string, names: Names): Step {
       `GRANT INSERT, UPDATE, DELETE ON slackchat_bridge.webhooks TO ${to}`,
       `GRANT INSERT, UPDATE, DELETE ON slackchat_bridge.deliveries TO ${to}`,
       `GRANT INSERT, UPDATE, DELETE ON slackchat_bridge.meta TO ${to}`,
+      `GRANT INSERT, UPDATE, DELETE ON slackchat_bridge.complete_since TO ${to}`,
       `GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA slackchat_bridge TO ${to}`,
     ],
   };

@@ -19,7 +19,9 @@ export function resyncPending(names: Pick<Names, 'slot' | 'shard'>): string {
 }
 
 export function noteResyncSql(names: Pick<Names, 'slot' | 'shard'>): string {
-  return `INSERT INTO slackchat_bridge.meta (key, value) VALUES (${literal(resyncPending(names))}, now()::text) ON CONFLICT (key) DO NOTHING`;
+  // Nobody has been told of everything any more.
+  return `WITH forgotten AS (DELETE FROM slackchat_bridge.complete_since WHERE slot = ${literal(names.slot)})
+INSERT INTO slackchat_bridge.meta (key, value) VALUES (${literal(resyncPending(names))}, now()::text) ON CONFLICT (key) DO NOTHING`;
 }
 
 /** The bridge had this slot before: a missing one was lost. */

@@ -22,9 +22,9 @@ function replayed({ place, request: { replay, to } }: ControlEffect): ReplayEffe
   return { kind: 'replay', place, messageId: replay, to: Array.isArray(to) ? to.map(String) : null };
 }
 
-/** Each brings its own deliveries back, and tells its own messages; all else that is asked for is done once. */
+/** Each brings its own deliveries back, knows what was removed of them, and tells its own messages; all else that is asked for is done once. */
 export function concernsEveryShard(effect: Effect | ReplayEffect): boolean {
-  return effect.kind === 'message' || effect.kind === 'replay' || (effect.kind === 'control' && typeof effect.request['retry'] === 'string');
+  return effect.kind === 'message' || effect.kind === 'replay' || (effect.kind === 'control' && (typeof effect.request['retry'] === 'string' || typeof effect.request['removed'] === 'string'));
 }
 
 export function asksForEveryChannel(effect: Effect | ReplayEffect): boolean {

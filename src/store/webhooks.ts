@@ -20,6 +20,7 @@ interface WebhookRow {
   readonly failure_noted: string;
   readonly deliver_from: string | null;
   readonly awaited: string;
+  readonly complete_since: string | null;
 }
 
 const COLUMNS = 'id, endpoint, token, secret, chat_types, update_types, ordering, conflate, max_in_flight, enabled, verified, last_error IS NOT NULL AS failure_noted, deliver_from';
@@ -36,22 +37,26 @@ export class WebhookStore {
   readonly #pool: pg.Pool;
   readonly #term: Term;
   readonly #select: string;
+  readonly #slot: string;
   readonly #share: (total: number) => number;
 
   /**
+   * @param slot whose instance reads them
    * @param app the application's own table, when its rows are mirrored
    * @param share what this instance may have of an endpoint's requests at once
    */
-  constructor(pool: pg.Pool, term: Term, app: TableMapping | undefined, share: (total: number) => number = (total) => total) {
+  constructor(pool: pg.Pool, term: Term, slot: string, app: TableMapping | undefined, share: (total: number) => number = (total) => total) {
     this.#pool = pool;
     this.#term = term;
     const awaited = app === undefined ? 'false' : awaitedIn(app);
     this.#share = share;
-    this.#select = `SELECT ${COLUMNS}, ${awaited} AS awaited FROM slackchat_bridge.webhooks ORDER BY id`;
+    this.#slot = slot;
+    this.#select = `SELECT ${COLUMNS}, ${awaited} AS awaited, (SELECT c.since::text FROM slackchat_bridge.complete_since c WHERE c.webhook_id = webhooks.id AND c.slot = $1) AS complete_since
+                      FROM slackchat_bridge.webhooks ORDER BY id`;
   }
 
   async all(): Promise<readonly Webhook[]> {
-    const result = await this.#pool.query<WebhookRow>(this.#select);
+    const result = await this.#pool.query<WebhookRow>(this.#select, [this.#slot]);
     return result.rows.map((row) => toWebhook(row, this.#share));
   }
 
@@ -145,5 +150,6 @@ function toWebhook(row: WebhookRow, share: (total: number) => number): Webhook {
     failureNoted: row.failure_noted === 't',
     awaited: row.awaited === 't',
     deliverFrom: row.deliver_from === null ? null : parseLsn(row.deliver_from),
+    completeSince: row.complete_since === null ? null : parseLsn(row.complete_since),
   };
 }

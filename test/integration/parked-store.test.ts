@@ -31,7 +31,7 @@ interface Instance {
 
 function instance({ pool }: Pick<TestDatabase, 'pool'>, slot = 'slot'): Instance {
   const term = new Term(pool, slot);
-  const one: Instance = { term, parked: new ParkedStore(pool, term, () => one.repeating), webhooks: new WebhookStore(pool, term, undefined), repeating: { from: 0n, to: 0n } };
+  const one: Instance = { term, parked: new ParkedStore(pool, term, () => one.repeating), webhooks: new WebhookStore(pool, term, slot, undefined), repeating: { from: 0n, to: 0n } };
   return one;
 }
 

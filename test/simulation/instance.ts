@@ -46,7 +46,7 @@ export class Instance {
     this.owner = owner;
     const timing = { baseMs: 50, maxMs: 1_500, maxAgeMs: 1e12 };
     const connect = (endpoint: string): ReturnType<World['connect']> => world.connect(endpoint, owner);
-    const options = { timing, timeoutMs: 5_000, connect, allowance: new Allowance(16 * MEGABYTE, MEGABYTE, MEGABYTE), token: 't', userAgent: 'u', stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#storedBefore, next: () => this.#ledger.next } };
+    const options = { timing, timeoutMs: 5_000, connect, allowance: new Allowance(16 * MEGABYTE, MEGABYTE, MEGABYTE), token: 't', userAgent: 'u', shard: null, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#storedBefore, next: () => this.#ledger.next } };
     this.#dispatcher = new Dispatcher(options, this.#parking(), EVENTS, MEGABYTE);
     this.#late = new LateRequests(this.#dispatcher);
     const directory = new Directory(async (entity) => world.chat.lookup(entity), async () => [], 1_000);

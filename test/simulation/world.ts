@@ -56,7 +56,7 @@ export class World {
     this.#confirmed = this.chat.end;
     this.webhooks = Object.entries(ENDPOINTS).map(([endpoint, { ordering, conflate, maxInFlight }], index) => ({
       id: WEBHOOKS[index] ?? '', endpoint, token: null, secret: null, chatTypes: null, updateTypes: null,
-      ordering, conflate, maxInFlight, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
+      ordering, conflate, maxInFlight, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null, completeSince: null,
     }));
     this.#receivers = new Map(this.webhooks.map(({ endpoint, maxInFlight, conflate }) => [endpoint, new SimulatedReceiver(endpoint, maxInFlight, conflate, () => (this.#count += 1))]));
   }

@@ -134,12 +134,12 @@ test('waiting for room leaves no listener behind', async () => {
   const nothing = (): void => undefined;
   const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, collapsed: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 1_000, egress), token: 't', userAgent: 'u', stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6) };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 1_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 1_000, egress), token: 't', userAgent: 'u', shard: null, stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6) };
   const dispatcher = new Dispatcher(options, parking({ lanes: async () => [] }), events, 100);
   dispatcher.resume();
   await dispatcher.apply([{
     id: '1', endpoint: 'not a URL', token: null, secret: null, chatTypes: null, updateTypes: null,
-    ordering: 'message', conflate: false, maxInFlight: 1, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
+    ordering: 'message', conflate: false, maxInFlight: 1, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null, completeSince: null,
   }]);
   const stop = new AbortController();
   for (let index = 0; index < 30; index += 1) {

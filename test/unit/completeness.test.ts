@@ -5,7 +5,7 @@ import type { Webhook } from '../../src/types.js';
 
 const webhook: Webhook = {
   id: '1', endpoint: 'http://x/', token: null, secret: null, chatTypes: null, updateTypes: null, ordering: 'message', conflate: false,
-  maxInFlight: 1, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
+  maxInFlight: 1, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null, completeSince: null,
 };
 
 function begun(at: bigint): Completeness {

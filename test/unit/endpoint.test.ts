@@ -34,11 +34,11 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
   };
   const webhook: Webhook = {
     id: '1', endpoint: hook.url, token: null, secret: null, chatTypes: null, updateTypes: null,
-    ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null,
+    ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null, completeSince: null,
   };
   const permitted = { now: true };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 10_000, egress), token: 't', userAgent: 'u', stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 10_000, egress), token: 't', userAgent: 'u', shard: null, stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
   const endpoint = new Endpoint(webhook, options, parking, events, []);
   onTestFinished(async () => {
     await endpoint.abandon();

@@ -7,7 +7,7 @@ const notification = (id: string, channelId: string, messageId: string | null): 
 });
 const webhook = (ordering: 'message' | 'channel'): Webhook => ({
   id: ordering, endpoint: '', token: null, secret: null, chatTypes: null, updateTypes: null, ordering, conflate: false, maxInFlight: 1,
-  enabled: true, verified: true, awaited: false, deliverFrom: null, failureNoted: false,
+  enabled: true, verified: true, awaited: false, deliverFrom: null, completeSince: null, failureNoted: false,
 });
 
 /** What each of two endpoints, one of each ordering, is told; delivered at once. */

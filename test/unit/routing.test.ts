@@ -18,7 +18,7 @@ const webhook = (over: Partial<Webhook> = {}): Webhook => ({
   verified: true,
   failureNoted: false,
   awaited: false,
-  deliverFrom: null,
+  deliverFrom: null, completeSince: null,
   ...over,
 });
 const about = (over: Partial<Notification> = {}): Notification => ({
