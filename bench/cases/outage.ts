@@ -55,11 +55,12 @@ export async function outage(bench: Bench): Promise<readonly Section[]> {
   const table = new Table();
   for (let round = 0; round < bench.rounds; round += 1) {
     await bench.stage.withDatabase(async (database) => {
-      const receivers = new Map([['each notification', new Absent()], ['conflate', new Absent()]]);
+      const receivers = new Map([['each notification', new Absent()], ['conflate', new Absent()], ['each, in the order of the channel', new Absent()]]);
       const urls = await Promise.all([...receivers.values()].map(async (receiver) => receiver.leave()));
       await database.register(urls.map((url) => ({ url })));
       await database.client.query("SET slackchat_bridge.own_write = 'on'");
       await database.client.query('UPDATE slackchat_bridge.webhooks SET conflate = true WHERE endpoint = $1', [urls[1]]);
+      await database.client.query("UPDATE slackchat_bridge.webhooks SET ordering = 'channel' WHERE endpoint = $1", [urls[2]]);
       await database.mark();
       await withSlot(database, async (slot) => {
         const bridge = startContender({ contender: 'ours', database, slot, endpoint: '', env: { RETRY_MAX_MS: '1000' } });

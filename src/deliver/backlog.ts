@@ -3,11 +3,11 @@ import { delay } from '../time.js';
 import type { Share } from './allowance.js';
 import type { BacklogHost } from './backlog-host.js';
 import { planParking } from './conflate.js';
-import { broughtBack, settle, type Delivery } from './delivery.js';
+import { settle, type Delivery } from './delivery.js';
+import { Loaded } from './loaded.js';
 import { batchOf, rowOf, WRITE_BATCH } from './outbox.js';
-import type { DueNote, Except, ParkedOutcome, Parking } from './parking.js';
+import type { Except, ParkedOutcome, Parking } from './parking.js';
 
-const LOAD_LIMIT = 256;
 /** However the rows' times are, the database is not asked more often. */
 const PUMP_FLOOR_MS = 50;
 /** Nothing of what is due could be brought back: it is tried again so much later, if there is not room before. */
@@ -21,10 +21,7 @@ export class Backlog {
   readonly #host: BacklogHost;
   readonly #maxAgeMs: number;
   readonly #share: Share;
-  /** brought back and not finished, by notification id */
-  readonly #loaded = new Map<string, Delivery>();
-  #due: Delivery[] = [];
-  #dueYielding: Delivery[] = [];
+  readonly #loaded: Loaded;
   /** something that yields may wait */
   #mayYield = true;
   /** it was left where it is, because something else waits */
@@ -37,6 +34,8 @@ export class Backlog {
   #pumpAt = 0;
   /** goes up with each `wake`, which must not get lost in a pump under way */
   #wakes = 0;
+  /** goes up whenever the rows were changed by hand */
+  #changes = 0;
   #timer: NodeJS.Timeout | null = null;
   #draining = false;
   #closed = false;
@@ -53,6 +52,7 @@ export class Backlog {
       this.#pumpAt = 0;
       this.#kick();
     };
+    this.#loaded = new Loaded(webhookId, parking, share);
     this.#lanes = lanes === null ? null : new Set(lanes);
   }
 
@@ -81,32 +81,33 @@ export class Backlog {
     this.#lanes = null;
   }
 
+  /** What was brought back with it goes on only when it was delivered: otherwise its lane waits for the rows to say how. */
   record(outcome: ParkedOutcome): void {
     this.#outcomes.push(outcome);
+    if (outcome.kind === 'delivered') this.#loaded.advance(outcome.lane);
+    else this.#loaded.cut(outcome.lane);
     this.#kick();
   }
 
   next(): Delivery | undefined {
-    return this.#due.shift();
+    return this.#loaded.next();
   }
 
   /** To be asked for when nothing else may go. */
   nextYielding(): Delivery | undefined {
-    return this.#dueYielding.shift();
+    return this.#loaded.nextYielding();
   }
 
   /** Something waits that does not yield: what does, and was brought back, gives its place to it. */
   giveWay(): void {
-    if (this.#dueYielding.length === 0) return;
+    if (!this.#loaded.forgetYielding()) return;
     this.#mayYield = true;
     this.#passedOver = true;
-    for (const { note } of this.#dueYielding) this.#unload(note.notificationId);
-    this.#dueYielding = [];
   }
 
   /** What `next` would give, or `nextYielding`. */
   peek(): Delivery | undefined {
-    return this.#due[0] ?? this.#dueYielding[0];
+    return this.#loaded.peek();
   }
 
   /** More may be sent than before, or the rows were changed by hand. */
@@ -114,6 +115,7 @@ export class Backlog {
     if (changedByHand) {
       this.#lanes = null;
       this.#mayYield = true;
+      this.#forgetBehind();
     }
     if (this.#lanes?.size === 0) return;
     this.#pumpAt = 0;
@@ -126,7 +128,7 @@ export class Backlog {
     if (this.#passedOver && !this.#host.busy()) {
       this.#passedOver = false;
       this.wake(false);
-    } else if (this.#due.length === 0 && this.#dueYielding.length === 0 && this.#lanes?.size !== 0) {
+    } else if (!this.#loaded.ready && this.#lanes?.size !== 0) {
       this.#kick();
     }
   }
@@ -140,9 +142,19 @@ export class Backlog {
 
   /** The endpoint is gone: what was brought back is not sent any more. */
   forgetDue(): void {
-    for (const { note } of [...this.#due, ...this.#dueYielding]) this.#unload(note.notificationId);
-    this.#due = [];
-    this.#dueYielding = [];
+    this.#loaded.forget();
+  }
+
+  /** Rows were removed by hand. */
+  rowsRemoved(): void {
+    this.#forgetBehind();
+    this.refill();
+  }
+
+  /** The rows were changed by hand: what was brought back behind others may be gone, or have something before it. */
+  #forgetBehind(): void {
+    this.#changes += 1;
+    this.#loaded.cutAll();
   }
 
   /** Stops without letting go of anything: what is not written is sent again after the next start. */
@@ -169,7 +181,7 @@ export class Backlog {
     this.#outbox = [];
     this.#outcomes = [];
     await this.#writing;
-    for (const notificationId of this.#loaded.keys()) this.#unload(notificationId);
+    this.#loaded.clear();
     return rest;
   }
 
@@ -231,9 +243,10 @@ export class Backlog {
     const batch = this.#outcomes.slice(0, WRITE_BATCH);
     const freed = await this.#parking.finish(this.#webhookId, batch);
     this.#outcomes = this.#outcomes.slice(batch.length);
-    for (const { notificationId } of batch) this.#unload(notificationId);
+    for (const { notificationId } of batch) this.#loaded.finish(notificationId);
     this.#free(freed);
-    this.#pumpAt = 0;
+    // Others of a lane that goes on are here already.
+    if (batch.some(({ lane }) => !this.#loaded.has(lane))) this.#pumpAt = 0;
   }
 
   /** Nothing waits in these lanes any more. */
@@ -252,10 +265,10 @@ export class Backlog {
       this.#setTimer(this.#host.allowedAt());
       return;
     }
-    const room = Math.min(allowed * 2, LOAD_LIMIT) - this.#loaded.size;
+    const room = this.#loaded.room(allowed);
     if (room <= 0) {
       // What is loaded may have been waiting for this very moment.
-      if (this.#isDue) this.#host.onDue();
+      if (this.#loaded.ready) this.#host.onDue();
       return;
     }
     const now = Date.now();
@@ -267,12 +280,12 @@ export class Backlog {
     const probing = this.#host.probing();
     this.#passedOver = this.#mayYield && this.#host.busy();
     const more = await this.#bringBack(room, probing);
-    if (this.#isDue) this.#host.onDue();
+    if (this.#loaded.ready) this.#host.onDue();
     if (probing) await this.#expire();
     if (this.#draining) return;
     if (more) {
       // What was brought back asks for more when it is done.
-      if (this.#loaded.size === 0) this.#setTimer((this.#pumpAt = Date.now() + CROWDED_MS));
+      if (this.#loaded.empty) this.#setTimer((this.#pumpAt = Date.now() + CROWDED_MS));
       return;
     }
     let next = await this.#parking.nextDueAt(this.#webhookId, this.#except());
@@ -286,45 +299,20 @@ export class Backlog {
     this.#setTimer(this.#pumpAt);
   }
 
-  get #isDue(): boolean {
-    return this.#due.length > 0 || this.#dueYielding.length > 0;
-  }
-
   /** @returns whether there is more than there was room for */
-  async #bringBack(room: number, probing: boolean): Promise<boolean> {
-    const reserved = this.#share.reserve();
-    if (reserved === 0) return true;
-    let used = 0;
-    try {
-      const rows = await this.#parking.due(this.#webhookId, room, this.#except(), probing, reserved);
-      for (const row of rows) if (row.body !== null) used += this.#load(row, row.body, row.body.length, 0);
-      if (!this.#passedOver) this.#mayYield = rows.some(({ yields }) => yields);
-      const large = rows.find(({ body, bytes }) => body === null && bytes > reserved);
-      if (large !== undefined) await this.#bringBackLarge(large, probing);
-      return rows.length >= room || rows.some(({ body }) => body === null);
-    } finally {
-      this.#share.giveBack(reserved - used);
-    }
-  }
-
-  /** One that is larger than what may be loaded otherwise. */
-  async #bringBackLarge({ notificationId, lane, attempts, bytes }: DueNote, probing: boolean): Promise<void> {
-    const { maxRow } = this.#share;
-    if (bytes > maxRow) {
-      const reason = `the payload is too large: ${bytes} bytes, and ${maxRow} can be brought back, half of MAX_BUFFER_MB or MAX_PAYLOAD_MB, whichever is more`;
-      this.#outcomes.push({ kind: 'dead', notificationId, lane, status: null, reason, attempts, nextAttemptAt: Date.now() });
-      this.#host.onDead(1);
-      return;
-    }
-    if (!this.#share.reserveLarge(bytes)) return;
-    let used = 0;
-    try {
-      for (const row of await this.#parking.due(this.#webhookId, 1, this.#except(), probing, bytes)) {
-        if (row.body !== null) used = this.#load(row, row.body, 0, row.body.length);
-      }
-    } finally {
-      this.#share.giveBackLarge(bytes - used);
-    }
+  async #bringBack(lanes: number, probing: boolean): Promise<boolean> {
+    const changes = this.#changes;
+    const { more, yields, tooLarge } = await this.#loaded.bringBack(lanes, () => this.#except(), probing);
+    if (yields !== null && !this.#passedOver) this.#mayYield = yields;
+    if (this.#draining) this.#loaded.forget();
+    else if (changes !== this.#changes) this.#loaded.cutAll();
+    for (const lane of this.#loaded.lanes) this.#lanes?.add(lane);
+    if (tooLarge === null) return more;
+    const { notificationId, lane, attempts, bytes } = tooLarge;
+    const reason = `the payload is too large: ${bytes} bytes, and ${this.#share.maxRow} can be brought back, half of MAX_BUFFER_MB or MAX_PAYLOAD_MB, whichever is more`;
+    this.#outcomes.push({ kind: 'dead', notificationId, lane, status: null, reason, attempts, nextAttemptAt: Date.now() });
+    this.#host.onDead(1);
+    return more;
   }
 
   /** Some of what has waited for too long is given up; a fault of it must not keep probes from being sent. */
@@ -342,36 +330,15 @@ export class Backlog {
 
   /** What is on its way, or about to be written, must not be overtaken by what is parked. */
   #except(): Except {
-    const lanes = new Set(this.#host.busyLanes());
-    for (const { lane } of this.#loaded.values()) lanes.add(lane);
-    for (const { lane } of this.#outbox) lanes.add(lane);
-    return { notificationIds: [...this.#loaded.keys()], lanes: [...lanes], whileRepeating: this.#host.conflates(), yielding: this.#passedOver };
-  }
-
-  /** @returns its length */
-  #load(row: DueNote, body: string, reserved: number, reservedLarge: number): number {
-    const { notificationId, lane, yields } = row;
-    const delivery = broughtBack(row, body, reserved, reservedLarge);
-    this.#loaded.set(notificationId, delivery);
-    this.#lanes?.add(lane);
-    (yields ? this.#dueYielding : this.#due).push(delivery);
-    return body.length;
-  }
-
-  #unload(notificationId: string): void {
-    const delivery = this.#loaded.get(notificationId);
-    if (delivery === undefined) return;
-    this.#loaded.delete(notificationId);
-    this.#share.giveBack(delivery.reserved);
-    this.#share.giveBackLarge(delivery.reservedLarge);
+    const lanes = new Set([...this.#host.busyLanes(), ...this.#loaded.lanes, ...this.#outbox.map(({ lane }) => lane)]);
+    return { lanes: [...lanes], whileRepeating: this.#host.conflates(), yielding: this.#passedOver };
   }
 
   /** Little is left: from here on only its lanes go through the rows, the others are direct again. */
   async #nameLanes(wakes: number): Promise<void> {
     const lanes = await this.#parking.lanes(this.#webhookId, this.#host.lanesLimit());
     if (lanes === null || this.#host.probing() || wakes !== this.#wakes) return;
-    const loaded = [...this.#loaded.values()].map((delivery) => delivery.lane);
-    this.#lanes = new Set([...lanes, ...loaded, ...this.#outbox.map((delivery) => delivery.lane)]);
+    this.#lanes = new Set([...lanes, ...this.#loaded.lanes, ...this.#outbox.map((delivery) => delivery.lane)]);
   }
 
   #setTimer(at: number | null): void {

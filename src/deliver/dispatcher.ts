@@ -205,8 +205,10 @@ export class Dispatcher {
 
   /** Something that waited for the endpoint ('*': for any) is gone, and was not delivered. */
   removed(webhookId: string, next: Lsn): void {
-    for (const { webhook, listening, completeness } of this.#endpoints.values()) {
-      if (listening && (webhookId === '*' || webhookId === webhook.id)) completeness.begin(next);
+    for (const endpoint of this.#endpoints.values()) {
+      if (webhookId !== '*' && webhookId !== endpoint.webhook.id) continue;
+      endpoint.rowsRemoved();
+      if (endpoint.listening) endpoint.completeness.begin(next);
     }
   }
 

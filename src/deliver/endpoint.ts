@@ -182,6 +182,11 @@ export class Endpoint {
     this.#backlog.wake(true);
   }
 
+  /** Rows were removed by hand. */
+  rowsRemoved(): void {
+    this.#backlog.rowsRemoved();
+  }
+
   /** More may be sent than before, or parked ones have become due. */
   lookAgain(): void {
     this.#run();

@@ -14,15 +14,24 @@ export interface ParkedNote extends Note {
   readonly begun: boolean;
 }
 
-/** A row whose time has come. */
+/** A row whose time has come: the head of its lane, or what may follow that at once. */
 export interface DueNote extends Omit<ParkedNote, 'body' | 'lastStatus' | 'lastError' | 'nextAttemptAt' | 'dead' | 'messageId' | 'updateType' | 'repeated' | 'begun'> {
   readonly parkedAt: number;
   /** everything else goes before it: it is a replay, and nothing in its lane waits for it */
   readonly yields: boolean;
   /** of the body */
   readonly bytes: number;
-  /** null: there was no room for it */
+  /** null: there was no room for it; only of a lane's head */
   readonly body: string | null;
+}
+
+/** How much may be brought back. */
+export interface Room {
+  readonly lanes: number;
+  /** all in all; the lanes' heads go before what follows them */
+  readonly rows: number;
+  /** of the bodies together; heads beyond it, and those larger than it, come without */
+  readonly bytes: number;
 }
 
 export type ParkedOutcome =
@@ -38,7 +47,6 @@ export type ParkedOutcome =
     };
 
 export interface Except {
-  readonly notificationIds: readonly string[];
   readonly lanes: readonly string[];
   /** nothing at all while the stream brings commits once more */
   readonly whileRepeating: boolean;
@@ -52,8 +60,8 @@ export interface Parking {
   park(webhookId: string, notes: readonly ParkedNote[], remove: readonly string[]): Promise<readonly string[]>;
   /** All that waits about these messages, and in the lanes of channels the last about the channel as a whole. */
   waiting(webhookId: string, of: readonly { readonly lane: string; readonly messageId: string }[]): Promise<readonly StoredNote[]>;
-  /** @param maxBytes of their bodies together; those beyond it, and those larger than it, come without */
-  due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueNote[]>;
+  /** In each lane in order and without gaps. @param leastTriedFirst heads alone, those with the fewest attempts first */
+  due(webhookId: string, room: Room, except: Except, leastTriedFirst: boolean): Promise<readonly DueNote[]>;
   /** @returns the lanes in which nothing waits any more */
   finish(webhookId: string, outcomes: readonly ParkedOutcome[]): Promise<readonly string[]>;
   /** Some of those that wait for longer than `ageMs` are given up. @returns how many */

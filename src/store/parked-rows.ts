@@ -29,7 +29,7 @@ export interface ParkedDelivery {
   readonly begun: boolean;
 }
 
-/** A parked delivery that is due: the head of its lane. */
+/** A parked delivery whose time has come: the head of its lane, or what may follow it at once. */
 export interface DueDelivery {
   readonly notificationId: string;
   readonly lane: string;
@@ -41,7 +41,7 @@ export interface DueDelivery {
   readonly yields: boolean;
   /** of the body */
   readonly bytes: number;
-  /** null: there was no room for it */
+  /** null: there was no room for it; only of a lane's head */
   readonly body: string | null;
   readonly attempts: number;
   readonly firstAttemptAt: number | null;
@@ -66,9 +66,9 @@ export interface Kept {
 
 export type ParkedResult = Removed | Kept;
 
-/** Deliveries that are under way already, and lanes in which something is. */
+/** What is left out of what is due. */
 export interface Except {
-  readonly notificationIds: readonly string[];
+  /** in which something is under way already */
   readonly lanes: readonly string[];
   /** all, while the stream brings commits once more */
   readonly whileRepeating: boolean;
@@ -76,20 +76,13 @@ export interface Except {
   readonly yielding: boolean;
 }
 
-export interface DueRow {
-  readonly notification_id: string;
-  readonly lane: string;
-  readonly commit_lsn: string;
-  readonly seq: string;
-  readonly channel_id: string;
-  readonly bytes: string;
-  readonly body: string | null;
-  readonly attempts: string;
-  readonly first_attempt_age: string | null;
-  readonly parked_age: string;
-  readonly untried: string;
-  readonly replay: string;
-  readonly yields: string;
+/** How much may be brought back. */
+export interface Room {
+  readonly lanes: number;
+  /** all in all; the lanes' heads go before what follows them */
+  readonly rows: number;
+  /** of the bodies together; heads beyond it, and those larger than it, come without */
+  readonly bytes: number;
 }
 
 /** Commits that the stream is bringing once more, `to` exclusive; empty when it is not. */

@@ -1,15 +1,10 @@
 import type pg from 'pg';
 import { formatLsn, parseLsn, type Lsn } from '../lsn.js';
+import { HEAD_OF_LANE, readDue } from './due.js';
 import { fromNow, insertParked } from './park.js';
-import type { DueDelivery, DueRow, Except, Kept, ParkedDelivery, ParkedResult, Removed, Repeating } from './parked-rows.js';
+import type { DueDelivery, Except, Kept, ParkedDelivery, ParkedResult, Removed, Repeating, Room } from './parked-rows.js';
 import type { Term } from './term.js';
 import { readHolding, readWaiting, type AboutMessage, type WaitingDelivery } from './waiting.js';
-
-/** Only heads of lanes. A lateral join, because an anti join planned on a small table stays slow when it has grown. */
-const HEAD_OF_LANE = `
-  JOIN LATERAL (SELECT e.id FROM slackchat_bridge.deliveries e
-                       WHERE e.webhook_id = d.webhook_id AND e.lane = d.lane AND e.status = 'waiting'
-                       ORDER BY e.commit_lsn, e.seq LIMIT 1) h ON h.id = d.id`;
 
 /**
  * Deliveries that wait. In each lane only the head has a `next_attempt_at`, so that what is due is
@@ -75,54 +70,11 @@ export class ParkedStore {
     return readWaiting(this.#pool, webhookId, of);
   }
 
-  /**
-   * Heads of lanes whose time has come, without those excepted; none when another instance leads.
-   * @param leastTriedFirst so that one bad delivery is not the only probe of an endpoint that fails
-   * @param maxBytes of their bodies together; those beyond it, and those larger than it, come without
-   */
-  async due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number): Promise<readonly DueDelivery[]> {
-    const rows = await this.#due(webhookId, limit, except, leastTriedFirst, maxBytes, false);
-    if (except.yielding || rows.length >= limit || rows.some(({ body }) => body === null)) return rows;
-    const used = rows.reduce((sum, { bytes }) => sum + bytes, 0);
-    return [...rows, ...(await this.#due(webhookId, limit - rows.length, except, leastTriedFirst, maxBytes - used, true))];
-  }
-
-  async #due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number, yields: boolean): Promise<readonly DueDelivery[]> {
-    const { from, to } = this.#heldBack(except);
-    const order = leastTriedFirst ? 'attempts, next_attempt_at' : 'next_attempt_at';
-    const result = await this.#pool.query<DueRow>({
-      name: leastTriedFirst ? 'due_least_tried' : 'due',
-      text: `
-        SELECT notification_id, lane, commit_lsn, seq, channel_id, attempts, first_attempt_age, parked_age, untried, replay, yields, bytes,
-               CASE WHEN bytes <= $9 AND sum(bytes) FILTER (WHERE bytes <= $9) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) <= $9 THEN body END AS body
-          FROM (
-          SELECT d.notification_id, d.lane, d.commit_lsn::text, d.seq, d.channel_id, d.body, octet_length(d.body)::bigint AS bytes, d.attempts, d.next_attempt_at,
-                 extract(epoch FROM now() - d.first_attempt_at) * 1000 AS first_attempt_age, extract(epoch FROM now() - d.created_at) * 1000 AS parked_age,
-                 (d.update_type IS NOT NULL AND NOT d.attempted)::int AS untried, d.replay::int AS replay, d.yields::int AS yields
-            FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
-           WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.yields = $10 AND d.next_attempt_at <= now() AND ${this.#owns('d.lane')}
-             AND d.notification_id <> ALL ($3) AND d.lane <> ALL ($4) AND NOT (d.commit_lsn >= $5::pg_lsn AND d.commit_lsn < $6::pg_lsn)
-             AND EXISTS (SELECT FROM slackchat_bridge.meta m WHERE m.key = $7 AND m.value = $8)
-           ORDER BY d.next_attempt_at LIMIT ${leastTriedFirst ? '1000' : '$2'}) head
-         ORDER BY ${order} LIMIT $2`,
-      values: [webhookId, limit, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), this.#term.key, this.#term.value, maxBytes, yields],
-    });
-    const untried = result.rows.filter((row) => row.body !== null && Number(row.untried) === 1).map((row) => row.notification_id);
+  /** See `readDue`; none when another instance leads. */
+  async due(webhookId: string, room: Room, except: Except, leastTriedFirst: boolean): Promise<readonly DueDelivery[]> {
+    const { due, untried } = await readDue(this.#pool, { webhookId, room, except, heldBack: this.#heldBack(except), leastTriedFirst, owns: this.#owns, term: this.#term });
     if (untried.length > 0) await this.#markAttempted(webhookId, untried);
-    return result.rows.map((row) => ({
-      notificationId: row.notification_id,
-      lane: row.lane,
-      lsn: parseLsn(row.commit_lsn),
-      seq: Number(row.seq),
-      channelId: row.channel_id,
-      replay: Number(row.replay) === 1,
-      yields: Number(row.yields) === 1,
-      bytes: Number(row.bytes),
-      body: row.body,
-      attempts: Number(row.attempts),
-      firstAttemptAt: row.first_attempt_age === null ? null : Date.now() - Number(row.first_attempt_age),
-      parkedAt: Date.now() - Number(row.parked_age),
-    }));
+    return due;
   }
 
   /** Known before the attempt begins, so that after a crash nothing collapses with what may have been received. */
@@ -221,12 +173,12 @@ export class ParkedStore {
     const result = await this.#pool.query<{ ms: string | null }>({
       name: 'next_due',
       text: `
-        SELECT min(head.ms) AS ms FROM unnest($6::boolean[]) AS k(yields), LATERAL (
+        SELECT min(head.ms) AS ms FROM unnest($5::boolean[]) AS k(yields), LATERAL (
           SELECT extract(epoch FROM d.next_attempt_at - now()) * 1000 AS ms FROM slackchat_bridge.deliveries d ${HEAD_OF_LANE}
            WHERE d.webhook_id = $1 AND d.status = 'waiting' AND d.yields = k.yields AND d.next_attempt_at IS NOT NULL AND ${this.#owns('d.lane')}
-             AND d.notification_id <> ALL ($2) AND d.lane <> ALL ($3) AND NOT (d.commit_lsn >= $4::pg_lsn AND d.commit_lsn < $5::pg_lsn)
+             AND d.lane <> ALL ($2) AND NOT (d.commit_lsn >= $3::pg_lsn AND d.commit_lsn < $4::pg_lsn)
            ORDER BY d.next_attempt_at LIMIT 1) head`,
-      values: [webhookId, except.notificationIds, except.lanes, formatLsn(from), formatLsn(to), except.yielding ? [false] : [false, true]],
+      values: [webhookId, except.lanes, formatLsn(from), formatLsn(to), except.yielding ? [false] : [false, true]],
     });
     const ms = result.rows[0]?.ms ?? null;
     return ms === null ? null : Date.now() + Number(ms);

@@ -17,7 +17,7 @@ const ALL = 1_000;
 type Call =
   | { readonly kind: 'park'; readonly rows: readonly { readonly id: number; readonly lane: number; readonly when: 'past' | 'never' | 'later'; readonly attempts: number; readonly dead: boolean; readonly text: string; readonly about: string | null; readonly tells: boolean; readonly replay: boolean }[]; readonly remove: readonly number[] }
   | { readonly kind: 'finish'; readonly outcomes: readonly { readonly id: number; readonly kind: ParkedOutcome['kind']; readonly later: boolean }[] }
-  | { readonly kind: 'due'; readonly exceptLane: number; readonly exceptId: number; readonly least: boolean; readonly held: boolean; readonly yielding: boolean; readonly from: number; readonly to: number }
+  | { readonly kind: 'due'; readonly exceptLane: number; readonly rows: number; readonly least: boolean; readonly held: boolean; readonly yielding: boolean; readonly from: number; readonly to: number }
   | { readonly kind: 'waiting'; readonly of: readonly { readonly lane: number; readonly messageId: string }[] }
   | { readonly kind: 'next'; readonly yielding: boolean }
   | { readonly kind: 'lanes' | 'expire' };
@@ -26,7 +26,7 @@ const id = fc.nat({ max: 11 });
 const call: fc.Arbitrary<Call> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('park' as const), rows: fc.uniqueArray(fc.record({ id, lane: fc.nat({ max: 2 }), when: fc.constantFrom('past' as const, 'never' as const, 'never' as const, 'later' as const), attempts: fc.nat({ max: 2 }), dead: fc.constantFrom(false, false, false, true), text: fc.constantFrom('a', 'b'), about: fc.constantFrom('m1', 'm2', null), tells: fc.boolean(), replay: fc.boolean() }), { minLength: 1, maxLength: 4, selector: (row) => row.id }), remove: fc.uniqueArray(id, { maxLength: 2 }) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('finish' as const), outcomes: fc.uniqueArray(fc.record({ id, kind: fc.constantFrom('delivered' as const, 'dropped' as const, 'retry' as const, 'dead' as const), later: fc.boolean() }), { minLength: 1, maxLength: 3, selector: (outcome) => outcome.id }) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('due' as const), exceptLane: fc.nat({ max: 5 }), exceptId: id, least: fc.boolean(), held: fc.boolean(), yielding: fc.boolean(), from: fc.nat({ max: 12 }), to: fc.nat({ max: 12 }) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('due' as const), exceptLane: fc.nat({ max: 5 }), rows: fc.integer({ min: 1, max: 12 }), least: fc.boolean(), held: fc.boolean(), yielding: fc.boolean(), from: fc.nat({ max: 12 }), to: fc.nat({ max: 12 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('waiting' as const), of: fc.array(fc.record({ lane: fc.nat({ max: 2 }), messageId: fc.constantFrom('m1', 'm2') }), { minLength: 1, maxLength: 3 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('next' as const), yielding: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('lanes' as const, 'expire' as const) }) },
@@ -57,13 +57,13 @@ async function answer(parking: Parking, one: Call, begin: number): Promise<unkno
         return { kind, notificationId: `n${number}`, lane, status: 500, reason: 'x', attempts: 3, nextAttemptAt: later ? begin + FAR_MS : begin - FAR_MS };
       })));
     case 'due': {
-      const rows = await parking.due('1', ALL, { notificationIds: [`n${one.exceptId}`], lanes: [laneName(one.exceptLane)], whileRepeating: one.held, yielding: one.yielding }, one.least, 1e6);
+      const rows = await parking.due('1', { lanes: ALL, rows: one.rows, bytes: 1e6 }, { lanes: [laneName(one.exceptLane)], whileRepeating: one.held, yielding: one.yielding }, one.least);
       const shown = rows.map(({ notificationId, lane, lsn, body, attempts, firstAttemptAt, replay, yields }) => `${notificationId} ${lane} ${lsn} ${String(body)} ${attempts} ${String(firstAttemptAt !== null)} ${String(replay)} ${String(yields)}`);
       // Those with the same time come in any order.
       return sorted(shown);
     }
     case 'next': {
-      const at = await parking.nextDueAt('1', { notificationIds: [], lanes: [], whileRepeating: false, yielding: one.yielding });
+      const at = await parking.nextDueAt('1', { lanes: [], whileRepeating: false, yielding: one.yielding });
       return at === null ? null : Math.round((at - begin) / FAR_MS);
     }
     case 'lanes': {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { TakenOverError } from '../../src/errors.js';
 import { Term } from '../../src/store/term.js';
 import type { ParkedDelivery, Repeating } from '../../src/store/parked-rows.js';
@@ -10,7 +10,7 @@ import { WebhookStore } from '../../src/store/webhooks.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { closedGate } from '../support/gate.js';
 
-const NOTHING = { notificationIds: [], lanes: [], whileRepeating: false, yielding: false };
+const NOTHING = { lanes: [], whileRepeating: false, yielding: false };
 
 async function ownSchema(): Promise<TestDatabase> {
   const db = await createDatabase();
@@ -40,7 +40,7 @@ function row(notificationId: string, lsn: bigint, body = '{}'): ParkedDelivery {
 }
 
 async function due({ parked }: Instance): Promise<readonly string[]> {
-  return (await parked.due('1', 10, NOTHING, false, 1e6)).map(({ notificationId }) => notificationId);
+  return (await parked.due('1', { lanes: 10, rows: 10, bytes: 1e6 }, NOTHING, false)).map(({ notificationId }) => notificationId);
 }
 
 test('an instance whose time is over writes nothing and brings nothing back', async () => {
@@ -58,7 +58,7 @@ test('an instance whose time is over writes nothing and brings nothing back', as
   await expect(first.webhooks.failing('1', 'x')).rejects.toThrow(TakenOverError);
   expect(await due(first)).toEqual([]);
   await second.parked.park('1', [row('n3', 3n)]);
-  expect(await due(second)).toEqual(['n1']);
+  expect(await due(second)).toEqual(['n1', 'n3']);
   expect(await db.query('SELECT notification_id AS id, status, enabled, w.last_error FROM slackchat_bridge.deliveries d JOIN slackchat_bridge.webhooks w ON w.id = webhook_id ORDER BY 1')).toEqual([
     { id: 'n1', status: 'waiting', enabled: true, last_error: null },
     { id: 'n3', status: 'waiting', enabled: true, last_error: null },
@@ -155,6 +155,55 @@ test('of commits that the stream brings once more nothing is due before it has b
   expect([...(await due(one))].sort()).toEqual(['n15', 'n20']);
 });
 
+describe('of one lane comes what may go one after another', () => {
+  const lane = (count: number, over: (number: number) => Partial<ParkedDelivery> = () => ({})): readonly ParkedDelivery[] => Array.from({ length: count }, (_item, index) => ({ ...row(`n${index + 1}`, BigInt(index + 1)), ...over(index + 1) }));
+
+  async function comes(rows: readonly ParkedDelivery[], room = { lanes: 10, rows: 10, bytes: 1e6 }, least = false, repeating = { from: 0n, to: 0n }): Promise<readonly string[]> {
+    const one = instance(await ownSchema());
+    await one.term.take();
+    await one.parked.park('1', rows);
+    one.repeating = repeating;
+    return (await one.parked.due('1', room, NOTHING, least)).map(({ notificationId, body }) => (body === null ? `${notificationId} without text` : notificationId));
+  }
+
+  test('and nothing after one that has to wait for its time', async () => {
+    expect(await comes(lane(4, (number) => (number === 3 ? { nextAttemptAt: Date.now() + 60_000 } : {})))).toEqual(['n1', 'n2']);
+  });
+
+  test('and nothing after one that there is no room for', async () => {
+    const text = (number: number): Partial<ParkedDelivery> => ({ body: 'x'.repeat(number === 3 ? 500 : 10) });
+    expect(await comes(lane(4, text), { lanes: 10, rows: 10, bytes: 100 })).toEqual(['n1', 'n2']);
+    expect(await comes(lane(4, text), { lanes: 10, rows: 10, bytes: 15 })).toEqual(['n1']);
+    expect(await comes(lane(4, () => ({ body: 'x'.repeat(20) })), { lanes: 10, rows: 10, bytes: 15 })).toEqual(['n1 without text']);
+  });
+
+  test('and nothing of what the stream brings once more, nor past it', async () => {
+    expect(await comes(lane(5), undefined, false, { from: 3n, to: 5n })).toEqual(['n1', 'n2']);
+  });
+
+  test('and nothing with one that has failed before, or is a probe', async () => {
+    expect(await comes(lane(3, (number) => ({ attempts: number === 1 ? 1 : 0 })))).toEqual(['n1']);
+    expect(await comes(lane(3), undefined, true)).toEqual(['n1']);
+  });
+
+  test('and nothing that yields, nor with one that does', async () => {
+    expect(await comes([...lane(2), { ...row('n3', 3n), replay: true }])).toEqual(['n1', 'n2', 'n3']);
+    const one = instance(await ownSchema());
+    await one.term.take();
+    await one.parked.park('1', lane(2));
+    await one.parked.park('1', [{ ...row('n3', 3n), replay: true }, { ...row('m1', 4n), lane: 'm', replay: true }, { ...row('m2', 5n), lane: 'm', replay: true }]);
+    expect(await due(one)).toEqual(['n1', 'n2', 'm1']);
+  });
+
+  test('the heads of all lanes first, and no more of one than others leave it', async () => {
+    const two = lane(8, (number) => ({ lane: number % 2 === 0 ? 'even' : 'odd', nextAttemptAt: number < 3 ? Date.now() - 10_000 * (3 - number) : null }));
+    expect(await comes(two, { lanes: 10, rows: 4, bytes: 1e6 })).toEqual(['n1', 'n2', 'n3', 'n4']);
+    expect(await comes(two, { lanes: 1, rows: 4, bytes: 1e6 })).toEqual(['n1', 'n3', 'n5', 'n7']);
+    const long = await comes(lane(100), { lanes: 10, rows: 500, bytes: 1e6 });
+    expect(long).toHaveLength(64);
+  });
+});
+
 test('of what is due no more text comes than there is room for; what alone is larger keeps nothing smaller back', async () => {
   const db = await ownSchema();
   const one = instance(db);
@@ -165,7 +214,7 @@ test('of what is due no more text comes than there is room for; what alone is la
   }
   await one.parked.park('1', [{ ...row('e', 9n), lane: 'e', dead: true, lastError: 'too large' }]);
   for (const leastTriedFirst of [false, true]) {
-    const rows = await one.parked.due('1', 10, NOTHING, leastTriedFirst, 100);
+    const rows = await one.parked.due('1', { lanes: 10, rows: 10, bytes: 100 }, NOTHING, leastTriedFirst);
     expect(rows.map(({ notificationId, bytes, body }) => [notificationId, bytes, body?.length ?? null])).toEqual([['a', 40, 20], ['b', 500, null], ['c', 40, 20], ['d', 40, null]]);
   }
   expect(await db.query("SELECT status, last_error, next_attempt_at FROM slackchat_bridge.deliveries WHERE lane = 'e'")).toEqual([{ status: 'dead', last_error: 'too large', next_attempt_at: null }]);
@@ -202,9 +251,9 @@ test('for an endpoint that conflates nothing at all is due while the stream brin
   await one.parked.park('1', [row('n1', 1n), { ...row('n99', 99n), lane: 'm' }]);
   one.repeating = { from: 12n, to: 30n };
   const conflating = { ...NOTHING, whileRepeating: true };
-  expect((await one.parked.due('1', 10, conflating, false, 1_000)).map(({ notificationId }) => notificationId)).toEqual(['n99']);
+  expect((await one.parked.due('1', { lanes: 10, rows: 10, bytes: 1_000 }, conflating, false)).map(({ notificationId }) => notificationId)).toEqual(['n99']);
   one.repeating = { from: 0n, to: 0n };
-  expect((await one.parked.due('1', 10, conflating, false, 1_000)).map(({ notificationId }) => notificationId).sort()).toEqual(['n1', 'n99']);
+  expect((await one.parked.due('1', { lanes: 10, rows: 10, bytes: 1_000 }, conflating, false)).map(({ notificationId }) => notificationId).sort()).toEqual(['n1', 'n99']);
 });
 
 test('a replay is due when nothing else is, and with all else once something else is behind it in its lane', async () => {
@@ -213,11 +262,11 @@ test('a replay is due when nothing else is, and with all else once something els
   await one.term.take();
   const again = (id: string, lsn: bigint, lane: string): ParkedDelivery => ({ ...row(id, lsn), lane, replay: true, nextAttemptAt: Date.now() - 60_000 });
   await one.parked.park('1', [again('r1', 1n, 'a'), again('r2', 2n, 'b'), again('r3', 3n, 'b'), { ...row('n4', 4n), lane: 'c' }]);
-  const first = async (limit: number, yielding = false): Promise<string[]> => (await one.parked.due('1', limit, { ...NOTHING, yielding }, false, 1e6)).map(({ notificationId, replay, yields }) => `${notificationId} ${replay} ${yields}`);
+  const first = async (limit: number, yielding = false): Promise<string[]> => (await one.parked.due('1', { lanes: limit, rows: limit, bytes: 1e6 }, { ...NOTHING, yielding }, false)).map(({ notificationId, replay, yields }) => `${notificationId} ${replay} ${yields}`);
   expect(await first(2)).toEqual(['n4 false false', 'r1 true true']);
   expect(await first(5, true)).toEqual(['n4 false false']);
   await one.parked.park('1', [{ ...row('n5', 5n), lane: 'b' }]);
   expect(await first(2)).toEqual(['r2 true false', 'n4 false false']);
   await one.parked.finish('1', [{ kind: 'delivered', notificationId: 'n4', lane: 'c' }, { kind: 'delivered', notificationId: 'r2', lane: 'b' }]);
-  expect(await first(5)).toEqual(['r3 true false', 'r1 true true']);
+  expect(await first(5)).toEqual(['r3 true false', 'n5 false false', 'r1 true true']);
 });

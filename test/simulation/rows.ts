@@ -1,5 +1,5 @@
 import type { StoredNote } from '../../src/deliver/conflate.js';
-import type { DueNote, Except, ParkedNote, ParkedOutcome, Parking } from '../../src/deliver/parking.js';
+import type { DueNote, Except, ParkedNote, ParkedOutcome, Parking, Room } from '../../src/deliver/parking.js';
 
 interface StoredRow extends ParkedNote {
   /** in the order of insertion, as the table's own id */
@@ -20,6 +20,8 @@ export interface Repeating {
   readonly to: bigint;
 }
 
+/** Of one lane so many at once. */
+const RUN = 64;
 const NOTHING: Repeating = { from: 0n, to: 0n };
 
 /**
@@ -35,7 +37,7 @@ export class DeliveryRows {
     return {
       park: async (webhookId, notes, remove) => this.#park(webhookId, notes, remove),
       waiting: async (webhookId, of) => this.#aboutMessages(webhookId, of),
-      due: async (webhookId, limit, except, leastTriedFirst, maxBytes) => this.#due(webhookId, limit, except, leastTriedFirst, maxBytes, repeating()),
+      due: async (webhookId, room, except, leastTriedFirst) => this.#due(webhookId, room, except, leastTriedFirst, repeating()),
       finish: async (webhookId, outcomes) => this.#finish(webhookId, outcomes),
       expire: async (webhookId, ageMs, reason) => this.#expire(webhookId, ageMs, reason),
       nextDueAt: async (webhookId, except) => this.#nextDueAt(webhookId, except, repeating()),
@@ -84,19 +86,35 @@ export class DeliveryRows {
     return [...waiting.filter(asked), ...last];
   }
 
-  #due(webhookId: string, limit: number, except: Except, leastTriedFirst: boolean, maxBytes: number, repeating: Repeating): readonly DueNote[] {
+  #due(webhookId: string, room: Room, except: Except, leastTriedFirst: boolean, repeating: Repeating): readonly DueNote[] {
     const heads = this.#heads(webhookId, except, repeating).filter(({ nextAttemptAt }) => nextAttemptAt !== null && nextAttemptAt <= Date.now());
     heads.sort((a, b) => Number(a.yields) - Number(b.yields) || (leastTriedFirst ? a.attempts - b.attempts : 0) || (a.nextAttemptAt ?? 0) - (b.nextAttemptAt ?? 0) || a.id - b.id);
+    const chosen = heads.slice(0, room.lanes);
+    const hurried = chosen.filter((head) => !head.yields).length;
+    const each = leastTriedFirst || hurried === 0 ? 1 : Math.min(RUN, Math.max(1, Math.floor(room.rows / hurried)));
+    const runs = chosen.map((head) => this.#run(webhookId, head, each, beginOf(except, repeating), repeating.to));
+    // All heads, then all that come second, and so on; what yields after all that does not.
+    const all = [false, true].flatMap((yields) => Array.from({ length: each }, (_item, place) => runs.flatMap((run) => (run[0]?.yields === yields ? (run[place] ?? []) : [])).map((row) => ({ row, place })))).flat();
     let used = 0;
-    return heads.slice(0, limit).map((row): DueNote => {
+    const cut = new Set<string>();
+    return all.flatMap(({ row, place }): readonly DueNote[] => {
       const { notificationId, lane, lsn, seq, channelId, body, attempts, firstAttemptAt, createdAt, replay, yields } = row;
       const bytes = Buffer.byteLength(body);
-      if (bytes <= maxBytes) used += bytes;
-      const fits = bytes <= maxBytes && used <= maxBytes;
+      if (bytes <= room.bytes) used += bytes;
+      const fits = bytes <= room.bytes && used <= room.bytes;
+      const goes = !cut.has(lane) && (place === 0 || (fits && !yields && (row.nextAttemptAt ?? 0) <= Date.now()));
+      if (!goes || !fits) cut.add(lane);
+      if (!goes) return [];
       // Known before the attempt begins.
       if (fits && row.updateType !== null) row.begun = true;
-      return { notificationId, lane, lsn, seq, channelId, replay, yields, bytes, body: fits ? body : null, attempts, firstAttemptAt, parkedAt: createdAt };
+      return [{ notificationId, lane, lsn, seq, channelId, replay, yields, bytes, body: fits ? body : null, attempts, firstAttemptAt, parkedAt: createdAt }];
     });
+  }
+
+  /** A head and what follows it. */
+  #run(webhookId: string, head: StoredRow, length: number, from: bigint, to: bigint): readonly StoredRow[] {
+    const lane = inOrder(this.#waiting(webhookId).filter((row) => row.lane === head.lane && (row.lsn < from || head.lsn >= to)));
+    return lane.slice(0, head.attempts > 0 || head.yields ? 1 : length);
   }
 
   #finish(webhookId: string, outcomes: readonly ParkedOutcome[]): readonly string[] {
@@ -140,11 +158,11 @@ export class DeliveryRows {
     });
   }
 
-  #heads(webhookId: string, except: Except, { from: begin, to }: Repeating): StoredRow[] {
-    const from = except.whileRepeating ? 0n : begin;
+  #heads(webhookId: string, except: Except, repeating: Repeating): StoredRow[] {
+    const from = beginOf(except, repeating);
     const waiting = this.#waiting(webhookId);
     return waiting.filter((row) => this.#headOf(webhookId, row.lane) === row
-      && !except.notificationIds.includes(row.notificationId) && !except.lanes.includes(row.lane) && !(except.yielding && row.yields) && !(row.lsn >= from && row.lsn < to));
+      && !except.lanes.includes(row.lane) && !(except.yielding && row.yields) && !(row.lsn >= from && row.lsn < repeating.to));
   }
 
   #headOf(webhookId: string, lane: string): StoredRow | undefined {
@@ -158,6 +176,11 @@ export class DeliveryRows {
   #of(webhookId: string): StoredRow[] {
     return [...this.#rows].flatMap(([key, row]) => (key.startsWith(`${webhookId} `) ? [row] : []));
   }
+}
+
+/** Of these commits nothing is due. */
+function beginOf(except: Except, { from }: Repeating): bigint {
+  return except.whileRepeating ? 0n : from;
 }
 
 function conclude(row: StoredRow, outcome: Extract<ParkedOutcome, { attempts: number }>): void {

@@ -130,6 +130,143 @@ describe('a backlog', () => {
   });
 });
 
+describe('of a lane of which several were brought back', () => {
+  /** Three of one lane, brought back at once, the first of them taken to be sent. */
+  async function lane(more: Partial<Parking> = {}, share = new Allowance(1e6, 1e6, 1e6).share()): Promise<{ readonly backlog: Backlog; readonly rows: DueNote[]; readonly finished: string[][]; readonly asked: (readonly string[])[] }> {
+    const rows = ['n1', 'n2', 'n3'].map((id, index) => dueNote(id, BigInt(index), 'l'));
+    const finished: string[][] = [];
+    const asked: (readonly string[])[] = [];
+    const table = parking({
+      due: async (_webhookId, _room, except) => {
+        asked.push(except.lanes);
+        return rows.filter(({ lane: name }) => !except.lanes.includes(name));
+      },
+      finish: async (_webhookId, outcomes) => {
+        finished.push(outcomes.map(({ kind, notificationId }) => `${notificationId} ${kind}`));
+        for (const { kind, notificationId } of outcomes) if (kind === 'delivered') rows.splice(rows.findIndex((row) => row.notificationId === notificationId), 1);
+        return rows.length === 0 ? ['l'] : [];
+      },
+      lanes: async () => (rows.length === 0 ? [] : ['l']),
+      nextDueAt: async () => null,
+      ...more,
+    });
+    const backlog = new Backlog('1', table, host(), 1e9, share, ['l']);
+    backlog.wake(false);
+    await vi.advanceTimersByTimeAsync(10);
+    expect(backlog.next()?.note.notificationId).toBe('n1');
+    return { backlog, rows, finished, asked };
+  }
+  const delivered = (notificationId: string): Parameters<Backlog['record']>[0] => ({ kind: 'delivered', notificationId, lane: 'l' });
+  const failed = (notificationId: string, kind: 'retry' | 'dead'): Parameters<Backlog['record']>[0] => ({ kind, notificationId, lane: 'l', status: 500, reason: 'x', attempts: 1, nextAttemptAt: Date.now() + 60_000 });
+
+  test('each goes once the one before it is delivered, without a look at the rows; what came of them is written together', async () => {
+    const writing = closedGate();
+    let calls = 0;
+    const { backlog, asked } = await lane({
+      finish: async (_webhookId, outcomes) => {
+        calls += 1;
+        if (calls === 1) await writing.opened;
+        return outcomes.some(({ notificationId }) => notificationId === 'n3') ? ['l'] : [];
+      },
+    });
+    const looks = asked.length;
+    expect(backlog.next()).toBeUndefined();
+    backlog.record(delivered('n1'));
+    await vi.advanceTimersByTimeAsync(0);
+    for (const id of ['n2', 'n3']) {
+      expect(backlog.next()?.note.notificationId).toBe(id);
+      expect(backlog.next()).toBeUndefined();
+      backlog.record(delivered(id));
+    }
+    expect([asked.length, calls]).toEqual([looks, 1]);
+    writing.open();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(calls).toBe(2);
+    expect(backlog.holds('l')).toBe(false);
+    await backlog.close();
+  });
+
+  test.each(['retry', 'dead'] as const)('none goes before the rows say so when one comes to: %s', async (kind) => {
+    const { backlog, finished, asked } = await lane();
+    backlog.record(failed('n1', kind));
+    expect(backlog.next()).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(finished).toEqual([[`n1 ${kind}`]]);
+    expect(asked.at(-1)).toEqual([]);
+    await backlog.close();
+  });
+
+  test('nothing is brought back a second time while one is under way or its end is not written', async () => {
+    const writing = closedGate();
+    const { backlog, asked } = await lane({ finish: async () => writing.opened.then(() => []) });
+    backlog.wake(false);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(asked.slice(1).every((lanes) => lanes.includes('l'))).toBe(true);
+    for (const id of ['n2', 'n3', undefined]) {
+      backlog.record(delivered('n1'));
+      expect(backlog.next()?.note.notificationId).toBe(id);
+    }
+    backlog.wake(false);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(asked.slice(1).every((lanes) => lanes.includes('l'))).toBe(true);
+    const closed = backlog.close();
+    writing.open();
+    await closed;
+  });
+
+  test.each([
+    ['changed by hand', (backlog: Backlog): void => backlog.wake(true)],
+    ['removed by hand', (backlog: Backlog): void => backlog.rowsRemoved()],
+    ['given up with the endpoint', (backlog: Backlog): void => backlog.forgetDue()],
+  ])('what waits behind another is forgotten when rows are %s', async (_what, change) => {
+    const { backlog } = await lane();
+    change(backlog);
+    backlog.record(delivered('n1'));
+    expect(backlog.next()).toBeUndefined();
+    await backlog.close();
+  });
+
+  test('what was read before the rows were changed by hand does not go behind another', async () => {
+    const reading = closedGate();
+    let reads = 0;
+    const rows = ['n1', 'n2'].map((id, index) => dueNote(id, BigInt(index), 'l'));
+    const backlog = new Backlog('1', parking({
+      due: async (_webhookId, _room, except) => {
+        reads += 1;
+        if (reads === 1) await reading.opened;
+        return except.lanes.includes('l') ? [] : rows;
+      },
+    }), host(), 1e9, new Allowance(1e6, 1e6, 1e6).share(), ['l']);
+    backlog.wake(false);
+    await vi.advanceTimersByTimeAsync(0);
+    backlog.wake(true);
+    reading.open();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(backlog.next()?.note.notificationId).toBe('n1');
+    backlog.record(delivered('n1'));
+    expect(backlog.next()).toBeUndefined();
+    await backlog.close();
+  });
+
+  test('the room that they took is given back, whatever became of them', async () => {
+    for (const end of ['delivered', 'retry', 'close'] as const) {
+      const share = new Allowance(1e6, 1e6, 1e6).share();
+      const [reserve, giveBack] = [vi.spyOn(share, 'reserve'), vi.spyOn(share, 'giveBack')];
+      const held = (): number => [...reserve.mock.results.map(({ value }) => Number(value)), ...giveBack.mock.calls.map(([bytes]) => -bytes)].reduce((sum, bytes) => sum + bytes, 0);
+      const { backlog } = await lane({}, share);
+      expect(held()).toBe(36);
+      if (end === 'retry') {
+        backlog.record(failed('n1', 'retry'));
+        expect(held()).toBe(12);
+      }
+      if (end === 'delivered') for (const id of ['n1', 'n2', 'n3']) backlog.record(delivered(id));
+      await vi.advanceTimersByTimeAsync(0);
+      await backlog.close();
+      expect(held()).toBe(0);
+    }
+  });
+});
+
 test('waiting for room leaves no listener behind', async () => {
   const nothing = (): void => undefined;
   const events: EndpointEvents = { attempted: nothing, parked: nothing, dead: nothing, collapsed: nothing, failing: nothing, recovered: nothing, gone: nothing, storeFault: nothing };
