@@ -25,6 +25,10 @@ export function sessionOptions(timeZone: string, statementTimeoutMs: number): st
     lock_timeout: String(Math.min(statementTimeoutMs, 5_000)),
     idle_in_transaction_session_timeout: '60000',
     search_path: 'pg_catalog',
+    // All that the bridge asks is found by an index. A plan made while a table was small would read all of it, each time, long after it has grown.
+    enable_seqscan: 'off',
+    // Where there is no other way after all, that counts as so expensive that the server would compile it.
+    jit: 'off',
   };
   return Object.entries(settings)
     .map(([key, value]) => `-c ${key}=${value}`)

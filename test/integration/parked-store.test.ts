@@ -5,7 +5,7 @@ import { TakenOverError } from '../../src/errors.js';
 import { Term } from '../../src/store/term.js';
 import type { ParkedDelivery, Repeating } from '../../src/store/parked-rows.js';
 import { ParkedStore } from '../../src/store/parked.js';
-import { createPool } from '../../src/store/pool.js';
+import { createPool, sessionOptions } from '../../src/store/pool.js';
 import { WebhookStore } from '../../src/store/webhooks.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { closedGate } from '../support/gate.js';
@@ -269,4 +269,26 @@ test('a replay is due when nothing else is, and with all else once something els
   expect(await first(2)).toEqual(['r2 true false', 'n4 false false']);
   await one.parked.finish('1', [{ kind: 'delivered', notificationId: 'n4', lane: 'c' }, { kind: 'delivered', notificationId: 'r2', lane: 'b' }]);
   expect(await first(5)).toEqual(['r3 true false', 'n5 false false', 'r1 true true']);
+});
+
+test('what was planned while hardly a row was there does not read all of them when there are many', async () => {
+  const db = await ownSchema();
+  const pool = createPool(() => ({ connectionString: db.url }), `${sessionOptions('UTC', 30_000)} -c plan_cache_mode=force_generic_plan`, 1, () => undefined);
+  onTestFinished(async () => pool.end());
+  const { term, parked } = instance({ pool });
+  await term.take();
+  await parked.park('1', [row('n1', 1n), row('n2', 2n)]);
+  await db.query('ANALYZE slackchat_bridge.deliveries');
+  for (const least of [false, true]) await parked.due('1', { lanes: 10, rows: 10, bytes: 1e6 }, NOTHING, least);
+  await parked.park('1', [row('n1', 1n, 'again')], ['n2']);
+  await parked.finish('1', [{ kind: 'retry', notificationId: 'n1', lane: 'l', status: 500, reason: 'x', attempts: 1, nextAttemptAt: 0 }, { kind: 'delivered', notificationId: 'n2', lane: 'l' }]);
+  await parked.nextDueAt('1', NOTHING);
+  await parked.waiting('1', [{ lane: 'l', messageId: 'm' }, { lane: 'channel:c', messageId: 'm' }]);
+  await parked.expire('1', 1e9, 'too old');
+  const { rows: statements } = await pool.query<{ name: string; parameters: string }>('SELECT name, cardinality(parameter_types) AS parameters FROM pg_catalog.pg_prepared_statements WHERE from_sql = false');
+  expect(statements.map(({ name }) => name)).toEqual(expect.arrayContaining(['park', 'promote', 'due', 'due_least_tried', 'next_due', 'remove', 'note', 'waiting', 'expire']));
+  for (const { name, parameters } of statements) {
+    const { rows: plan } = await pool.query<{ 'QUERY PLAN': string }>(`EXPLAIN EXECUTE ${name}${Number(parameters) === 0 ? '' : `(${Array.from({ length: Number(parameters) }, () => 'NULL').join(', ')})`}`);
+    expect(plan.filter((line) => line['QUERY PLAN'].includes('Seq Scan on deliveries')), name).toEqual([]);
+  }
 });
