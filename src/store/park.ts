@@ -8,6 +8,9 @@ import type { ParkedDelivery } from './parked-rows.js';
  */
 export const fromNow = (at: number | null): number | null => (at === null ? null : at - Date.now());
 
+/** Between bodies: JSON holds no control character. The driver would quote an array of them character by character, 1.7 µs a row in place of 0.3. */
+const SEPARATOR = '\u001e';
+
 /**
  * Whether it is before all that waits in its lane. It is written with its time then: to give the head of a lane one
  * afterwards costs the server as much again as to write it (63 µs a row in place of 36, and twice the WAL).
@@ -37,7 +40,7 @@ export async function insertParked(client: Pick<pg.ClientBase, 'query'>, webhook
                clock_timestamp() + p.first_attempt * interval '1 ms', CASE WHEN p.attempts > 0 THEN now() END, p.last_status, p.last_error,
                coalesce(clock_timestamp() + p.next_attempt * interval '1 ms', CASE WHEN p.first AND ${BEFORE_WHAT_WAITS} THEN now() END),
                p.message_id, p.update_type, p.repeated, p.attempted, p.replay, p.replay
-          FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[],
+          FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::text[], string_to_array($7, E'\\x1e'), $8::int[], $9::float8[], $10::int[], $11::text[], $12::float8[], $13::boolean[],
                       $14::text[], $15::text[], $16::boolean[], $17::boolean[], $18::boolean[], $19::boolean[])
             AS p(notification_id, lane, commit_lsn, seq, channel_id, body, attempts, first_attempt, last_status, last_error, next_attempt, dead,
                  message_id, update_type, repeated, attempted, replay, first)
@@ -52,7 +55,7 @@ export async function insertParked(client: Pick<pg.ClientBase, 'query'>, webhook
       deliveries.map((d) => formatLsn(d.lsn)),
       deliveries.map((d) => d.seq),
       deliveries.map((d) => d.channelId),
-      deliveries.map((d) => d.body),
+      deliveries.map((d) => d.body).join(SEPARATOR),
       deliveries.map((d) => d.attempts),
       deliveries.map((d) => fromNow(d.firstAttemptAt)),
       deliveries.map((d) => d.lastStatus),
