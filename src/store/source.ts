@@ -8,6 +8,7 @@ import { shardSql, type Shard } from '../shard.js';
 import { delay } from '../time.js';
 import type { Row } from '../types.js';
 import { Snapshot } from './snapshot.js';
+import { readSnapshot } from './snapshot-query.js';
 
 type ChildEntity = 'reaction' | 'attachment' | 'kwarg';
 
@@ -161,8 +162,7 @@ export class Source {
    */
   async awaitVisible(xids: readonly number[], signal: AbortSignal): Promise<void> {
     for (let asked = 1; !signal.aborted; asked += 1) {
-      const { rows } = await this.#pool.query<{ snapshot: string }>({ name: 'snapshot', text: 'SELECT pg_current_snapshot()::text AS snapshot' });
-      this.#snapshot = new Snapshot(rows[0]?.snapshot ?? '');
+      this.#snapshot = new Snapshot(await readSnapshot(this.#pool));
       if (this.isVisible(xids)) return;
       if (asked >= AT_ONCE) await delay(Math.min(2 ** (asked - AT_ONCE), 250), signal);
     }
