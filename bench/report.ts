@@ -71,6 +71,7 @@ export async function writeReport(sections: readonly Section[], { postgres, roun
       `Before it began, the machine's load average was ${number(load)}${load > 0.5 ? ': others were at work on it' : ''}.`,
     `${rounds === 1 ? 'Each figure is of one round.' : `Each figure is the median of ${rounds} rounds (the least – the most).`} Everyone takes turns within a round, and ratios are made round by round.`,
     '- **bare**: rows decoded by hand, a body that is there already, undici\'s `dispatch`, 32 connections. No net effect, no names, no signature, no order, nothing durable: the ceiling of this design.\n' +
+      '- **contract**: the same with what any sender of these notifications has to send: a body from the row, the headers, a signature; 64 connections, as the bridge. What is between it and ours is the bridge\'s own.\n' +
       '- **ours**: the bridge as it is run, signing, with order and durability.\n' +
       '- **naive**: pg-logical-replication\'s service with one awaited request after another.\n' +
       '- **outbox**: triggers that add a job for each message, and graphile-worker 0.16 with 32 jobs at a time, in no order.',

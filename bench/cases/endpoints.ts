@@ -1,5 +1,6 @@
 import type { Bench } from '../bench.js';
 import { median, Table, type Section } from '../measure.js';
+import { steady } from './latency.js';
 import { drain, withSlot, type Contender, type Drained } from '../run.js';
 import type { Endpoint } from '../stage.js';
 
@@ -43,7 +44,9 @@ export async function fanout(bench: Bench): Promise<readonly Section[]> {
 /** (f) A dead and a hanging endpoint beside a healthy one. */
 export async function faults(bench: Bench): Promise<readonly Section[]> {
   const count = bench.size(50_000, 10_000);
+  const load = { count: bench.size(10_000, 3_000), perSecond: 1_000, channels: 10 };
   const table = new Table();
+  const live = new Table();
   const healthy: Endpoint = { url: bench.receiver.url('/count') };
   const others: readonly Endpoint[] = [{ url: 'http://127.0.0.1:1/dead' }, { url: bench.receiver.url('/hang') }];
   for (let round = 0; round < bench.rounds; round += 1) {
@@ -55,9 +58,23 @@ export async function faults(bench: Bench): Promise<readonly Section[]> {
         const drained = await withSlot(database, async (slot) => drain(bench.receiver, { contender: 'ours', database, slot, endpoint: '', profileDir: bench.profileOf('ours') }, count));
         table.add(name, { 'events/s': drained['events/s'], 'CPU µs/event': drained['CPU µs/event'], 'peak RSS MB': drained['peak RSS MB'] });
       });
+      await bench.stage.withDatabase(async (database) => {
+        await database.register(endpoints);
+        await database.mark();
+        await withSlot(database, async (slot) => live.add(name, { ...(await steady(bench, 'ours', database, slot, load, 0)) }));
+      });
     }
   }
   return [
+    {
+      title: `(f) The same, ${load.perSecond} commits a second`,
+      about: 'From the return of the commit at its client to the request at the healthy endpoint.',
+      rows: live.rows,
+      goals: [
+        { text: 'messages a second of the healthy one alone', values: live.ratio('arrived/s', 'beside them', 'alone'), atLeast: 0.9 },
+        { text: 'p50 more than alone, in ms', values: live.values('beside them', 'p50 ms').map((p50, round) => p50 - (live.values('alone', 'p50 ms')[round] ?? Number.NaN)), atMost: 1 },
+      ],
+    },
     {
       title: '(f) A healthy endpoint beside one that refuses connections and one that never answers',
       about: `Draining ${count} one-row transactions as fast as it goes; what the other two do not take is written to the database meanwhile.`,
