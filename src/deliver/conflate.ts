@@ -137,9 +137,10 @@ function place(line: Kept[], delivery: Delivery): Kept | null {
     line[known] = again(before, delivery);
     return null;
   }
+  // Read again after a crash, and one that came after it has a row: it was delivered by then, or collapsed into that. Its
+  // message may have been in another channel then, in which a row would show it as it was.
+  if (note.repeated && line.some(({ told }) => told.messageId === note.messageId && isBefore(note, told))) return null;
   const aboutIt = ({ told }: Kept): boolean => isSame(told, note);
-  // Read again after a crash, and one that came after it has a row: it was delivered by then, or collapsed into that.
-  if (note.repeated && line.some((each) => aboutIt(each) && isBefore(note, each.told))) return null;
   const at = line.findLastIndex((each) => isBefore(each.told, note) && (each.told.messageId === null || aboutIt(each)));
   const earlier = line[at];
   const net = earlier === undefined || earlier.begun || begun ? 'both' : netEffect(earlier.told, note);

@@ -112,4 +112,10 @@ describe('with what is stored', () => {
     expect(plan([later], delivery(note(1, 'created', again)), delivery(note(2, 'changed', again)))).toEqual({ remove: [], park: ['2 message_created 2'] });
     expect(plan([{ ...later, begun: true }], delivery(note(1, 'created', again)), delivery(note(2, 'changed', again)))).toEqual({ remove: [], park: [] });
   });
+
+  test('read again after its message has moved, one that collapsed into a row of before is not told beside that', () => {
+    const again = { repeated: true, channel: 'now' };
+    const row = stored(note(2, 'changed', { channel: 'before' }));
+    expect(plan([row], delivery(note(1, 'changed', again)), delivery(note(2, 'changed', again)))).toEqual({ remove: [], park: [] });
+  });
 });
