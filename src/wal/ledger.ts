@@ -5,7 +5,12 @@ export interface Entry {
   readonly lsn: Lsn;
   pending: number;
   closed: boolean;
+  /** how many it stands for */
+  readonly count: number;
 }
+
+/** Below so many it is not worth the while to put those together that are settled. */
+const FEW = 1_024;
 
 const NOTHING = { from: 0n, to: 0n };
 
@@ -16,6 +21,9 @@ const NOTHING = { from: 0n, to: 0n };
 export class Ledger {
   #entries: Entry[] = [];
   #head = 0;
+  #open = 0;
+  /** with so many entries those that are settled are put together */
+  #many = FEW;
   #confirmed: Lsn = 0n;
   #newest: Lsn = 0n;
   #repeated: { readonly from: Lsn; readonly to: Lsn; readonly done: () => void } | null = null;
@@ -27,13 +35,20 @@ export class Ledger {
 
   /** How many transactions are not settled in a contiguous run. */
   get open(): number {
+    return this.#open;
+  }
+
+  /** Entries in memory: at the most about twice as many as those that are not settled, however long one of them takes. */
+  get size(): number {
     return this.#entries.length - this.#head;
   }
 
   /** @param final false for a part whose commit's end is not here yet: it is waited for, its LSN never confirmed */
   begin(lsn: Lsn, final: boolean): Entry {
-    const entry: Entry = { lsn: final ? lsn : 0n, pending: 0, closed: false };
+    const entry: Entry = { lsn: final ? lsn : 0n, pending: 0, closed: false, count: 1 };
+    if (this.size >= this.#many) this.#putTogether();
     this.#entries.push(entry);
+    this.#open += 1;
     if (lsn >= this.#newest) this.#newest = lsn + 1n;
     return entry;
   }
@@ -78,6 +93,8 @@ export class Ledger {
   reset(): void {
     this.#entries = [];
     this.#head = 0;
+    this.#open = 0;
+    this.#many = FEW;
     this.#confirmed = 0n;
     this.#newest = 0n;
     this.#repeated = null;
@@ -94,6 +111,7 @@ export class Ledger {
     for (let entry = this.#entries[this.#head]; entry?.closed === true && entry.pending === 0; entry = this.#entries[this.#head]) {
       if (entry.lsn > this.#confirmed) this.#confirmed = entry.lsn;
       this.#head += 1;
+      this.#open -= entry.count;
     }
     // Cut in large steps: shift() on every entry would move the whole array.
     if (this.#head > 1024 && this.#head * 2 > this.#entries.length) {
@@ -102,4 +120,21 @@ export class Ledger {
     }
     this.#endRepeat();
   }
+
+  /** Behind one that takes long, what settles could come for hours: empty transactions, which PostgreSQL 14 streams. */
+  #putTogether(): void {
+    const entries: Entry[] = [];
+    for (const entry of this.#entries.slice(this.#head)) {
+      const before = entries.at(-1);
+      if (before === undefined || !isSettled(before) || !isSettled(entry)) entries.push(entry);
+      else entries[entries.length - 1] = { ...entry, lsn: entry.lsn > before.lsn ? entry.lsn : before.lsn, count: before.count + entry.count };
+    }
+    this.#entries = entries;
+    this.#head = 0;
+    this.#many = Math.max(FEW, entries.length * 2);
+  }
+}
+
+function isSettled({ pending, closed }: Entry): boolean {
+  return closed && pending === 0;
 }

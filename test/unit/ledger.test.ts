@@ -208,3 +208,69 @@ describe('what the stream brings once more', () => {
     expect(told).toEqual(['over']);
   });
 });
+
+/** Keeps everything, and looks at all of it each time. */
+class NaiveLedger {
+  readonly #transactions: { readonly lsn: bigint; pending: number; closed: boolean }[] = [];
+
+  begin(lsn: bigint, final: boolean): number {
+    return this.#transactions.push({ lsn: final ? lsn : 0n, pending: 0, closed: false }) - 1;
+  }
+
+  change(index: number, pending: number, closed: boolean): void {
+    const transaction = this.#transactions[index];
+    if (transaction !== undefined) Object.assign(transaction, { pending: transaction.pending + pending, closed: transaction.closed || closed });
+  }
+
+  get open(): number {
+    return this.#transactions.length - this.#run().length;
+  }
+
+  get confirmed(): bigint {
+    return this.#run().reduce((end, { lsn }) => (lsn > end ? lsn : end), 0n);
+  }
+
+  #run(): readonly { readonly lsn: bigint }[] {
+    const first = this.#transactions.findIndex(({ pending, closed }) => pending > 0 || !closed);
+    return first === -1 ? this.#transactions : this.#transactions.slice(0, first);
+  }
+}
+
+test('however many settle behind one that does not, what is confirmed is the same, and what is kept is bounded by those that are not', () => {
+  const transaction = fc.record({ empty: fc.integer({ min: 0, max: 900 }), parts: fc.integer({ min: 0, max: 3 }), pending: fc.integer({ min: 0, max: 2 }), settles: fc.nat({ max: 8 }) });
+  fc.assert(
+    fc.property(fc.array(transaction, { minLength: 1, maxLength: 15 }), (history) => {
+      const [ledger, naive] = [new Ledger(), new NaiveLedger()];
+      const underWay: { readonly entry: Entry; readonly index: number }[] = [];
+      let lsn = 0n;
+      const begin = (pending: number, final: boolean): void => {
+        lsn += 10n;
+        const [entry, index] = [open(ledger, lsn, pending, final), naive.begin(lsn, final)];
+        ledger.close(entry);
+        naive.change(index, pending, true);
+        underWay.push(...Array.from({ length: pending }, () => ({ entry, index })));
+      };
+      const settle = (at: number): void => {
+        const [one] = underWay.splice(at % Math.max(1, underWay.length), 1);
+        if (one === undefined) return;
+        ledger.settle(one.entry);
+        naive.change(one.index, -1, false);
+      };
+      const check = (): void => {
+        expect([ledger.confirmed, ledger.open]).toEqual([naive.confirmed, naive.open]);
+        expect(ledger.size).toBeLessThanOrEqual(1_024 + 4 * (underWay.length + 1));
+      };
+      for (const { empty, parts, pending, settles } of history) {
+        for (let part = 0; part < parts; part += 1) begin(pending, false);
+        begin(pending, true);
+        for (let index = 0; index < empty; index += 1) begin(0, true);
+        for (let index = 0; index < settles % 3; index += 1) settle(settles * 7 + index);
+        check();
+      }
+      while (underWay.length > 0) settle(underWay.length - 1);
+      check();
+      expect(ledger.open).toBe(0);
+    }),
+    { numRuns: 40 },
+  );
+});
