@@ -45,7 +45,7 @@ import type { Source } from './store/source.js';
 import { Term } from './store/term.js';
 import { WebhookStore } from './store/webhooks.js';
 import { whenReachable } from './reachable.js';
-import { isFirst, laneSql, shareOf, type Shard } from './shard.js';
+import { isFirst, laneSql, shareOf, spellShard, type Shard } from './shard.js';
 import { USER_AGENT } from './version.js';
 import { watchedTables } from './watched.js';
 import { Follower } from './wal/follow.js';
@@ -116,7 +116,7 @@ export class Bridge {
     const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => garbage.add(body));
     const idle = new IdleConnections(config.MAX_BUFFER_MB * IDLE_PER_MB);
     const connect = (endpoint: string, connections: number): EndpointClient => new EndpointClient(endpoint, connections, config.REQUEST_TIMEOUT_MS, egress, idle);
-    this.#dispatcher = new Dispatcher({ ...request, shard: config.SHARD === null ? null : `${config.SHARD.index}/${config.SHARD.count}`, connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, inTurns(parked, PARKING_SESSIONS), events, (bytes * 3) / 8, overload());
+    this.#dispatcher = new Dispatcher({ ...request, shard: spellShard(config.SHARD), connect, timing, allowance, stream: { repeatedBefore: () => this.#ledger.repeating.to, storedBefore: () => this.#leadership.storedBefore, next: () => this.#ledger.next } }, inTurns(parked, PARKING_SESSIONS), events, (bytes * 3) / 8, overload());
     this.#late = new LateRequests(this.#dispatcher);
     this.#resolver = options.until === undefined ? new Resolver(new CompletenessStore(pool, term, names.slot), this.#ledger, this.#dispatcher, log) : null;
     // What is no message's own is done by one of those that share the messages.
@@ -150,7 +150,7 @@ export class Bridge {
         endOwn: (pid) => this.#leadership.endOwn(pid),
       },
     );
-    this.#observer = new Observer(pool, parked, names.slot, this.#metrics, {
+    this.#observer = new Observer(pool, parked, names.slot, spellShard(config.SHARD), this.#metrics, {
       check: () => this.#leadership.check(),
       fault: (error) => this.#leadership.serverFault(error),
       follower: this.#follower,

@@ -49,9 +49,9 @@ export class Metrics {
   readonly #buffered = this.#gauge('buffered_bytes', 'transactions and notifications in memory');
   readonly #unsettled = this.#gauge('unsettled_transactions', 'transactions received and not yet delivered or parked');
   readonly #inFlight = this.#gauge('requests_in_flight', 'requests under way');
-  readonly #waiting = this.#gauge('deliveries_waiting', 'parked deliveries, counted every 15 s; the same on every instance');
+  readonly #waiting = this.#gauge('deliveries_waiting', 'parked deliveries, counted every 15 s; the same on every instance (with SHARD, of its shard)');
   readonly #oldest = this.#gauge('deliveries_oldest_waiting_seconds', 'age of the oldest parked delivery, counted every 15 s; 0 when there is none');
-  readonly #dead = this.#gauge('deliveries_dead', 'deliveries that were given up and are kept, counted every 15 s; the same on every instance');
+  readonly #dead = this.#gauge('deliveries_dead', 'deliveries that were given up and are kept, counted every 15 s; the same on every instance (with SHARD, of its shard)');
   readonly #endpoints = this.#gauge('endpoints', 'endpoints by state; failing: verified, and only probed', ['state']);
   readonly transactions = this.#counter('transactions_total', 'transactions taken from the stream');
   readonly streamFaults = this.#counter('stream_faults_total', 'times that the replication stream broke');

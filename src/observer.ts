@@ -55,6 +55,7 @@ export class Observer {
   readonly #pool: pg.Pool;
   readonly #parked: ParkedStore;
   readonly #slot: string;
+  readonly #shard: string | null;
   readonly #metrics: Metrics;
   readonly #observed: Observed;
   readonly #startedAt = new Date();
@@ -70,10 +71,12 @@ export class Observer {
   #observing = false;
   #countedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(pool: pg.Pool, parked: ParkedStore, slot: string, metrics: Metrics, observed: Observed) {
+  /** @param shard "2/3", where several share the messages */
+  constructor(pool: pg.Pool, parked: ParkedStore, slot: string, shard: string | null, metrics: Metrics, observed: Observed) {
     this.#pool = pool;
     this.#parked = parked;
     this.#slot = slot;
+    this.#shard = shard;
     this.#metrics = metrics;
     this.#observed = observed;
   }
@@ -178,6 +181,7 @@ export class Observer {
       reason: this.notReady(),
       since: this.#startedAt.toISOString(),
       slot: this.#slot,
+      shard: this.#shard,
       receivedLsn: follower.stream === null ? null : formatLsn(follower.stream.received),
       confirmedLsn: this.#slotSeen.confirmed,
       lagBytes: this.#slotSeen.lagBytes,

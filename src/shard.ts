@@ -30,6 +30,11 @@ export function shardsOf(count: number): readonly (Shard | null)[] {
   return count === 1 ? [null] : Array.from({ length: count }, (_item, index) => ({ index: index + 1, count }));
 }
 
+/** "2/3"; null: nothing is shared. */
+export function spellShard(shard: Shard | null): string | null {
+  return shard === null ? null : `${shard.index}/${shard.count}`;
+}
+
 /** Of its slot and publication: "slackchat_bridge_2_of_3". */
 export function shardName(base: string, shard: Shard | null): string {
   return shard === null ? base : `${base}_${shard.index}_of_${shard.count}`;

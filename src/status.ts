@@ -122,6 +122,8 @@ export interface Status {
   readonly reason: string | null;
   readonly since: string;
   readonly slot: string;
+  /** "2/3": which of those that share the messages; null: it has all of them */
+  readonly shard: string | null;
   readonly receivedLsn: string | null;
   readonly confirmedLsn: string | null;
   readonly lagBytes: number | null;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { statusConfig, type StatusConfig } from '../config.js';
 import { megabytes } from '../doctor/check.js';
 import { ConfigurationError, errorMessage, PreconditionError } from '../errors.js';
-import { namesOf } from '../setup/names.js';
+import { allOf, namesOf } from '../setup/names.js';
 import { viewEndpoint, type EndpointRow, type EndpointView, type SlotRow } from '../status.js';
 import { Overview } from '../store/overview.js';
 import { environmentWith, envFileOption } from './environment.js';
@@ -25,6 +25,8 @@ const instant = z.string().nullable().default(null);
 /** As far as it is used here; a bridge of another version may say more or less. */
 const answer = z.looseObject({
   state: z.string(),
+  slot: z.string().nullable().default(null),
+  shard: z.string().nullable().default(null),
   reason: z.string().nullable().default(null),
   since: z.string().default(''),
   version: z.string().default('unknown'),
@@ -45,8 +47,15 @@ interface Process {
   readonly fault: string | null;
 }
 
+interface Slot extends Partial<SlotRow> {
+  readonly name: string;
+}
+
 interface Database {
-  readonly slot: SlotRow | null;
+  /** as SHARD says; with nothing but a name: there is none */
+  readonly slot: Slot;
+  /** of all that share the messages */
+  readonly slots: readonly Slot[];
   readonly endpoints: readonly EndpointRow[];
   readonly fault: string | null;
 }
@@ -57,29 +66,36 @@ export function statusCommand(): Command {
     .option('--json', 'as JSON')
     .option('--admin <url>', 'where the process answers (default: from ADMIN_HOST and ADMIN_PORT)', toUrl)
     .addOption(envFileOption())
-    .addHelpText('after', '\nTells; it does not judge: doctor does. Status 1 only when the database does not answer.')
+    .addHelpText('after', '\nWhere several instances share the messages (SHARD), the slots of all of them, and what is in memory and under way of the one that is asked (--admin).\nTells; it does not judge: doctor does. Status 1 only when the database does not answer.')
     .action(async (options: Options) => {
       const config = statusConfig(environmentWith(options.envFile));
-      const slotName = namesOf(config).slot;
       const [database, process] = await Promise.all([ask(config, options.envFile), withProgress('asking the bridge', askProcess(options.admin ?? adminUrl(config), config.ADMIN_TOKEN))]);
       const live = new Map(process.status?.endpoints.map((endpoint) => [endpoint.id, endpoint]));
       const endpoints = database.endpoints.map((row) => viewEndpoint(row, live.get(row.id) ?? null));
-      if (options.json === true) print(JSON.stringify({ bridge: process, slot: { name: slotName, ...database.slot }, endpoints, databaseFault: database.fault }, null, 2));
-      else tell(slotName, process, database, endpoints);
+      if (options.json === true) print(JSON.stringify({ bridge: process, slot: database.slot, slots: database.slots, endpoints, databaseFault: database.fault }, null, 2));
+      else tell(process, database, endpoints);
       if (database.fault !== null) throw new PreconditionError(`the database does not answer: ${database.fault}`);
     });
 }
 
 async function ask(config: StatusConfig, envFile: string | undefined): Promise<Database> {
+  const names = namesOf(config);
   try {
     return await withDatabase(envFile, async (client) => {
       const overview = new Overview(client);
-      return { slot: await overview.slot(namesOf(config).slot), endpoints: await overview.endpoints(LIMIT), fault: null };
+      const slot = await slotOf(overview, names.slot);
+      const slots: Slot[] = [];
+      for (const { slot: name } of allOf(names, await overview.shards())) slots.push(name === slot.name ? slot : await slotOf(overview, name));
+      return { slot, slots, endpoints: await overview.endpoints(LIMIT), fault: null };
     });
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
-    return { slot: null, endpoints: [], fault: errorMessage(error) };
+    return { slot: { name: names.slot }, slots: [], endpoints: [], fault: errorMessage(error) };
   }
+}
+
+async function slotOf(overview: Overview, name: string): Promise<Slot> {
+  return { name, ...(await overview.slot(name)) };
 }
 
 async function askProcess(url: string | null, token: string | undefined): Promise<Process> {
@@ -103,10 +119,10 @@ function adminUrl({ ADMIN_HOST, ADMIN_PORT }: StatusConfig): string | null {
   return `http://${host.includes(':') ? `[${host}]` : host}:${ADMIN_PORT}`;
 }
 
-function tell(slotName: string, { url, status, fault }: Process, database: Database, endpoints: readonly EndpointView[]): void {
-  print(status === null ? `bridge      not known: ${fault ?? ''}${url === null ? '' : ` (${url})`}` : `bridge      ${status.state}${status.reason === null || status.reason === status.state ? '' : `, not ready: ${status.reason}`}, since ${seconds(status.since)}, version ${status.version} (${url ?? ''})`);
+function tell({ url, status, fault }: Process, database: Database, endpoints: readonly EndpointView[]): void {
+  print(status === null ? `bridge      not known: ${fault ?? ''}${url === null ? '' : ` (${url})`}` : `bridge      ${status.state}${status.shard === null ? '' : `, shard ${status.shard}`}${status.reason === null || status.reason === status.state ? '' : `, not ready: ${status.reason}`}, since ${seconds(status.since)}, version ${status.version} (${url ?? ''})`);
   if (database.fault !== null) return;
-  print(`slot        ${slotName}: ${slotWords(database.slot, status?.lagSeconds ?? null)}`);
+  for (const slot of database.slots) print(`slot        ${slot.name}: ${slotWords(slot, status?.slot === slot.name ? status.lagSeconds : null)}`);
   const sum = (of: 'waiting' | 'dead'): number => endpoints.reduce((total, endpoint) => total + endpoint[of], 0);
   print(`deliveries  ${sum('waiting')} waiting, ${sum('dead')} dead`);
   print('');
@@ -116,9 +132,8 @@ function tell(slotName: string, { url, status, fault }: Process, database: Datab
   print(rows.length === 0 ? 'no webhooks are registered' : table(SHOWN, rows));
 }
 
-function slotWords(slot: SlotRow | null, lagSeconds: number | null): string {
-  if (slot === null) return 'there is none: slackchat-bridge setup makes it';
-  const { active, lagBytes, keptBytes, walStatus, safeBytes } = slot;
+function slotWords({ active, lagBytes, keptBytes, walStatus, safeBytes = null }: Slot, lagSeconds: number | null): string {
+  if (active === undefined) return 'there is none: slackchat-bridge setup makes it';
   const behind = `${megabytes(lagBytes ?? 0)}${lagSeconds === null ? '' : ` and ${Math.round(lagSeconds)} s`} behind`;
   const left = safeBytes === null ? '' : `, ${megabytes(Math.max(0, safeBytes))} until it is lost`;
   return `${active ? 'in use' : 'not in use'}, ${behind}, ${megabytes(keptBytes ?? 0)} of WAL kept, wal_status ${walStatus ?? 'unknown'}${left}`;

@@ -1,3 +1,4 @@
+import { allOf, countOf } from '../setup/names.js';
 import { failure, megabytes, ok, someOf, unseen, warning, type Check } from './check.js';
 import { logicalWal, setting } from './platform.js';
 import type { Survey } from './survey.js';
@@ -71,25 +72,37 @@ function walLevel({ settings, platform }: Survey): Check {
   return level === 'logical' ? ok('wal_level', 'logical') : failure('wal_level', `${level}; logical replication needs logical`, logicalWal(platform));
 }
 
-function replicationSlots({ settings, replication, state, platform }: Survey): Check {
+function replicationSlots({ names, settings, replication, platform }: Survey): Check {
   const name = 'max_replication_slots';
   if (!settings.known || !replication.known) return unseen(name, 'the slots cannot be counted', null);
   const most = Number(settings.value.get(name));
-  const { slots, idleSlots } = replication.value;
+  const { slots, idleSlots, activeSlots } = replication.value;
   const detail = `${slots} of ${most} in use`;
-  if (slots < most || (state.known && state.value.slot !== null)) return ok(name, detail);
+  const there = new Set([...idleSlots, ...activeSlots]);
+  const missing = ownSlots(names).filter((slot) => !there.has(slot)).length;
+  if (missing <= most - slots) return ok(name, detail);
   const drop = idleSlots[0] === undefined ? '' : `; or drop one that nobody uses (not active: ${someOf(idleSlots)}): SELECT pg_drop_replication_slot('…');`;
-  return failure(name, `${detail}: there is none left for the bridge`, `${setting(platform, name, String(most + 5), true)}${drop}`);
+  return failure(name, `${detail}: ${short(missing, most - slots)}`, `${setting(platform, name, String(slots + missing + 4), true)}${drop}`);
 }
 
-function walsenders({ settings, replication, slot, platform }: Survey): Check {
+/** Of all that share the messages. */
+function ownSlots(names: Survey['names']): readonly string[] {
+  return allOf(names, countOf(names)).map(({ slot }) => slot);
+}
+
+function short(needed: number, left: number): string {
+  return needed === 1 ? 'there is none left for the bridge' : `the bridge needs ${needed} more, and ${left <= 0 ? 'none is' : left === 1 ? 'one is' : `${left} are`} left`;
+}
+
+function walsenders({ names, settings, replication, platform }: Survey): Check {
   const name = 'max_wal_senders';
   if (!settings.known || !replication.known) return unseen(name, 'the walsenders cannot be counted', null);
   const most = Number(settings.value.get(name));
-  const { walsenders: used } = replication.value;
+  const { walsenders: used, activeSlots } = replication.value;
   const detail = `${used} of ${most} in use`;
-  if (used < most || (slot.known && slot.value?.active === true)) return ok(name, detail);
-  return failure(name, `${detail}: there is none left for the bridge`, setting(platform, name, String(most + 5), true));
+  const missing = ownSlots(names).filter((slot) => !activeSlots.includes(slot)).length;
+  if (missing <= most - used) return ok(name, detail);
+  return failure(name, `${detail}: ${short(missing, most - used)}`, setting(platform, name, String(used + missing + 4), true));
 }
 
 function senderTimeout({ settings, platform }: Survey): Check {

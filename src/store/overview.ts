@@ -70,6 +70,11 @@ export class Overview {
     return dead.parse(await this.#json(DEAD, [limit, bodyLimit]));
   }
 
+  /** How many instances share the messages. */
+  async shards(): Promise<number> {
+    return z.number().parse(await this.#json("SELECT coalesce((SELECT value FROM slackchat_bridge.meta WHERE key = 'shards'), '1') AS json", []));
+  }
+
   /** null: there is no such slot */
   async slot(name: string): Promise<SlotRow | null> {
     return slot.nullable().parse(await this.#json(SLOT, [name]));

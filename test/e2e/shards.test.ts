@@ -121,6 +121,10 @@ test('what could not be delivered is brought back by the instance that has the m
   const made = await say(scene, 12);
   await waitAllConfirmed(db, 2);
   expect(await db.query('SELECT count(*)::int AS n FROM slackchat_bridge.deliveries')).toEqual([{ n: 24 }]);
+  // Each counts what it has: together that is all. The page shows what is in the table.
+  const counted = async (): Promise<number[]> => Promise.all(shards.map(async (shard) => Number(/^slackchat_bridge_deliveries_waiting (\d+)$/mu.exec(await (await fetch(`${await shard.adminUrl()}/metrics`)).text())?.[1])));
+  await expect.poll(async () => (await counted()).reduce((sum, count) => sum + count, 0), { timeout: 30_000 }).toBe(24);
+  expect(Math.min(...(await counted()))).toBeGreaterThan(0);
   // One of them is away: what is its own stays.
   await shards[1]?.stop();
   hook.respond = () => ({ status: 200 });
@@ -161,7 +165,7 @@ test('setup, doctor, status and teardown know of all of them; endpoints cannot a
   expect((await runCommand({ ...env, SHARD: '1/2' }, ['setup'])).stdout).toContain('nothing to do');
   const insert = "INSERT INTO slackchat_bridge.webhooks (endpoint, ordering) VALUES ($1, 'channel')";
   await expect(db.query(insert, [hook.url])).rejects.toThrow('ordering must be message');
-  const [first] = await startShards(scene, 2);
+  const [first, second] = await startShards(scene, 2);
   await scene.register(hook.url);
 
   const doctor = await runCommand({ ...env, SHARD: '2/2' }, ['doctor']);
@@ -169,7 +173,15 @@ test('setup, doctor, status and teardown know of all of them; endpoints cannot a
   expect(doctor.code).toBe(0);
   await first?.stop();
   expect((await runCommand({ ...env, SHARD: '2/2' }, ['doctor'])).stdout).toContain(`no instance streams from ${slotsOf(db, 2)[0] ?? ''}`);
-  expect((await runCommand({ ...env, SHARD: '1/2' }, ['status'])).stdout).toContain(slotsOf(db, 2)[0]);
+  // Status has the slots of both, whichever is asked; the page's data come from one.
+  const admin = await second?.adminUrl();
+  for (const SHARD of ['1/2', '2/2', '']) {
+    const status = await runCommand({ ...env, SHARD }, ['status', '--admin', admin ?? '']);
+    expect(status.stdout).toMatch(/^bridge {6}streaming, shard 2\/2, since/mu);
+    expect(status.stdout).toMatch(new RegExp(`^slot {8}${slotsOf(db, 2)[0] ?? ''}: not in use, .*\\nslot {8}${slotsOf(db, 2)[1] ?? ''}: in use, .* and \\d+ s behind`, 'mu'));
+  }
+  const json = JSON.parse((await runCommand({ ...env, SHARD: '2/2' }, ['status', '--json', '--admin', admin ?? ''])).stdout) as Record<string, unknown>;
+  expect(json).toMatchObject({ slot: { name: slotsOf(db, 2)[1], active: true }, slots: [{ name: slotsOf(db, 2)[0], active: false }, { name: slotsOf(db, 2)[1], active: true }], bridge: { status: { shard: '2/2', slot: slotsOf(db, 2)[1] } } });
   await db.query('ALTER PUBLICATION slackchat_bridge_1_of_2 DROP TABLE slackchat_message');
   await db.query('ALTER PUBLICATION slackchat_bridge_1_of_2 ADD TABLE slackchat_message WHERE (id > 5)');
   const faulty = await runCommand({ ...env, SHARD: '1/2' }, ['doctor']);

@@ -3,6 +3,8 @@ import type { Check } from '../../src/doctor/check.js';
 import { logicalWal, platformOf, replicationGrant, setting, type Marks, type Platform } from '../../src/doctor/platform.js';
 import { serverChecks, type Connection } from '../../src/doctor/server-checks.js';
 import type { Replication, Server, Survey } from '../../src/doctor/survey.js';
+import { namesWith } from '../../src/setup/names.js';
+import type { Shard } from '../../src/shard.js';
 
 const NO_MARKS: Marks = { roles: [], settings: [], aurora: false };
 
@@ -38,13 +40,14 @@ interface Changes {
   readonly settings?: Partial<Record<string, string>>;
   readonly replication?: Partial<Replication>;
   readonly connection?: Partial<Connection>;
+  readonly shard?: Shard;
 }
 
 function check(name: string, changes: Changes): Check | undefined {
   const unknown = { known: false, why: 'permission denied' } as const;
   const settings = new Map(Object.entries({ ...SETTINGS, ...changes.settings }).map(([key, value]) => [key, value ?? '']));
   const survey: Survey = {
-    names: { slot: 's', publication: 'p', tables: [], shard: null, base: { slot: 's', publication: 'p' } },
+    names: namesWith({ slot: 's', publication: 'p' }, [], changes.shard ?? null),
     platform: 'self-managed',
     server: { known: true, value: { ...SERVER, ...changes.server } },
     settings: { known: true, value: settings },
@@ -70,6 +73,18 @@ test.each<[string, Changes, string]>([
   ['clock', { server: { clockAheadMs: 2_500, roundTripMs: 800 } }, 'ok'],
   ['max_wal_senders', { replication: { walsenders: 9 } }, 'ok'],
   ['max_wal_senders', { replication: { walsenders: 10 } }, 'failure'],
+  ['max_wal_senders', { replication: { walsenders: 10, activeSlots: ['s'] } }, 'ok'],
+  ['max_replication_slots', { replication: { slots: 9 } }, 'ok'],
+  ['max_replication_slots', { replication: { slots: 10 } }, 'failure'],
+  ['max_replication_slots', { replication: { slots: 10, idleSlots: ['s'] } }, 'ok'],
+  // One for each of those that share the messages.
+  ['max_replication_slots', { shard: { index: 2, count: 3 }, replication: { slots: 7 } }, 'ok'],
+  ['max_replication_slots', { shard: { index: 2, count: 3 }, replication: { slots: 8 } }, 'failure'],
+  ['max_replication_slots', { shard: { index: 2, count: 3 }, replication: { slots: 9, idleSlots: ['s_1_of_3'], activeSlots: ['s_2_of_3'] } }, 'ok'],
+  ['max_replication_slots', { shard: { index: 2, count: 3 }, replication: { slots: 9, activeSlots: ['s_2_of_3'] } }, 'failure'],
+  ['max_wal_senders', { shard: { index: 2, count: 3 }, replication: { walsenders: 7 } }, 'ok'],
+  ['max_wal_senders', { shard: { index: 2, count: 3 }, replication: { walsenders: 8 } }, 'failure'],
+  ['max_wal_senders', { shard: { index: 2, count: 3 }, replication: { walsenders: 9, activeSlots: ['s_1_of_3', 's_3_of_3'] } }, 'ok'],
   ['wal_sender_timeout', { settings: { wal_sender_timeout: '500' } }, 'warning'],
   ['wal_sender_timeout', { settings: { wal_sender_timeout: '3600000' } }, 'warning'],
   ['synchronous_standby_names', { settings: { synchronous_standby_names: 'a' }, replication: { synchronous: 1 } }, 'ok'],

@@ -12,7 +12,7 @@ const ENDPOINT: EndpointStatus = {
   lastSuccessAt: null, failingSince: '2026-01-01T00:00:00.000Z', nextProbeAt: '2099-01-01T00:00:00.000Z',
 };
 const STATUS: Status = {
-  version: '1', state: 'streaming', reason: null, since: '2026-01-01T00:00:00.000Z', slot: 's', receivedLsn: null, confirmedLsn: null, lagBytes: 0, lagSeconds: 0, walStatus: 'reserved', retainedBytes: 0, safeBytes: null,
+  version: '1', state: 'streaming', reason: null, since: '2026-01-01T00:00:00.000Z', slot: 's', shard: null, receivedLsn: null, confirmedLsn: null, lagBytes: 0, lagSeconds: 0, walStatus: 'reserved', retainedBytes: 0, safeBytes: null,
   bufferedBytes: 0, unsettledTransactions: 0, endpoints: [ENDPOINT], refusedRows: [],
 };
 const ROW: EndpointRow = {

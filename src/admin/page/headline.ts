@@ -6,7 +6,7 @@ import { slotFault, stateWords } from './words.js';
 /** Is it streaming, how far behind is it, what is held. */
 export function showHeadline(status: LiveStatus): void {
   showState(stateWords(status));
-  setText(byId('slot'), `slot ${status.slot}`);
+  setText(byId('slot'), `slot ${status.slot}${status.shard === null ? '' : `, shard ${status.shard}`}`);
   setText(byId('since'), `up for ${duration(status.at - Date.parse(status.since))}`);
   setText(byId('version'), `version ${status.version}`);
   notice('reason', status.reason === null || status.reason === status.state ? null : status.reason);
