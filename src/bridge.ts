@@ -15,7 +15,7 @@ import { inTurns } from './deliver/parking-turns.js';
 import { Registry } from './deliver/registry.js';
 import { errorMessage } from './errors.js';
 import { DIRECTORY_LIMIT, Leadership } from './leadership.js';
-import { Garbage } from './garbage.js';
+import { Garbage, Pressure } from './garbage.js';
 import { Intake } from './intake.js';
 import { overload } from './load.js';
 import type { Logger } from './log.js';
@@ -53,6 +53,8 @@ import { Inbox } from './wal/inbox.js';
 import { Ledger, type Entry } from './wal/ledger.js';
 
 const MEGABYTE = 1024 * 1024;
+/** Beside MAX_BUFFER_MB; with more the collector comes sooner. */
+const BASE_MB = 128;
 /** On the database, beside the stream; and of these for parked deliveries. */
 const SESSIONS = 5;
 const PARKING_SESSIONS = 3;
@@ -92,6 +94,7 @@ export class Bridge {
   readonly #follower: Follower;
   readonly #leadership: Leadership;
   readonly #stalls: Stalls;
+  readonly #pressure: Pressure;
   readonly #intake: Intake;
   private constructor(config: BridgeConfig, log: Logger, primary: Primary, pool: pg.Pool, source: Source, names: Names, options: BridgeOptions) {
     this.#config = config;
@@ -112,6 +115,7 @@ export class Bridge {
     });
     const bytes = config.MAX_BUFFER_MB * MEGABYTE;
     const garbage = new Garbage(bytes / 2);
+    this.#pressure = new Pressure(bytes + BASE_MB * MEGABYTE);
     const largest = Math.max(bytes / 2, config.MAX_PAYLOAD_MB * MEGABYTE);
     const allowance = new Allowance(bytes / 4, bytes / 16, largest, (body) => garbage.add(body));
     const idle = new IdleConnections(config.MAX_BUFFER_MB * IDLE_PER_MB);
@@ -260,6 +264,7 @@ export class Bridge {
       this.#observer.start();
       this.#resolver?.start();
       this.#stalls.start();
+      this.#pressure.start();
       await this.#options.prepare?.(this.#pool, () => (this.#observer.state = 'standby'), signal);
       this.#observer.state = 'starting';
       if (!signal.aborted) await this.#stream(AbortSignal.any([signal, this.#reached.signal]));
@@ -267,6 +272,7 @@ export class Bridge {
       this.#observer.stop();
       this.#resolver?.stop();
       this.#stalls.stop();
+      this.#pressure.stop();
       this.#registry.forget();
       this.#mirror?.halt();
       this.#dispatcher.close();

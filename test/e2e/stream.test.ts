@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { startPostgres } from '../../src/demo/postgres.js';
 import { insertMessage, insertReaction } from '../support/chat.js';
 import { eventually } from '../support/eventually.js';
 import { closedGate } from '../support/gate.js';
 import { createScene, runningScene, told, waitConfirmed, type Scene } from '../support/scene.js';
-import { startBridge } from '../support/process.js';
+import { startBridge, type BridgeProcess } from '../support/process.js';
 import { startReceiver } from '../support/receiver.js';
 import { startProxy } from '../support/tcp-proxy.js';
 
@@ -96,6 +97,53 @@ test('a fast shutdown is not held up by a bridge whose memory is full, so that i
   await waitConfirmed(db);
   expect(new Set(hook.notifications.map(({ headers }) => headers['webhook-id'])).size).toBe(200);
 }, 90_000);
+
+test('a fast shutdown is not held up by a bridge that works off a large backlog, nor by one that cannot park', async () => {
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const scene = await runningScene({ serverUrl: server.url(), env: { RETRY_BASE_MS: '100', RETRY_MAX_MS: '200' } });
+  const { db, chat, hook, bridge } = scene;
+  const many = async (text: string): Promise<unknown> => db.query(
+    `INSERT INTO slackchat_message ("timestamp", text, channel_id, user_id) SELECT clock_timestamp() + i * interval '1 ms', $3 || i, $1, $2 FROM generate_series(1, 2000) i`,
+    [chat.channelId, chat.userIds[0], text],
+  );
+  const rows = async (): Promise<number> => (await db.query('SELECT FROM slackchat_bridge.deliveries')).length;
+  const leads = (): ReturnType<BridgeProcess['waitForLog']> => {
+    const before = new Set(bridge.logs);
+    return bridge.waitForLog((line) => line.msg === 'streaming' && !before.has(line), 30_000);
+  };
+  const heldUp = async (): Promise<number> => {
+    const began = performance.now();
+    await server.stop('fast');
+    return performance.now() - began;
+  };
+  hook.respond = () => ({ status: 500 });
+  await many('parked ');
+  await eventually(async () => expect(await rows()).toBe(2_000), { timeoutMs: 20_000 });
+  hook.clear();
+  hook.respond = () => ({ status: 200, delayUntil: sleep(5) });
+  await hook.waitForNotifications(100, { timeoutMs: 20_000 });
+  expect(await heldUp()).toBeLessThan(10_000);
+  let streaming = leads();
+  await server.start();
+  await streaming;
+  await eventually(async () => expect(await rows()).toBe(0), { timeoutMs: 30_000 });
+
+  // What fails now cannot be written down, so it is not confirmed.
+  await db.query("ALTER TABLE slackchat_bridge.deliveries ADD CONSTRAINT not_now CHECK (webhook_id IS NULL)");
+  hook.respond = () => ({ status: 500 });
+  await many('never parked ');
+  await bridge.waitForLog(({ reason }) => String(reason).includes('not_now'));
+  expect(await heldUp()).toBeLessThan(10_000);
+  streaming = leads();
+  await server.start();
+  await streaming;
+  await db.query('ALTER TABLE slackchat_bridge.deliveries DROP CONSTRAINT not_now');
+  hook.clear();
+  hook.respond = () => ({ status: 200 });
+  await hook.waitFor(({ body }) => body.message?.content?.startsWith('never parked') === true, { count: 2_000, timeoutMs: 40_000 });
+  await waitConfirmed(db);
+}, 120_000);
 
 test('a connection that goes silent is noticed, and begun again', async () => {
   const server = await startPostgres({ settings: { wal_sender_timeout: '2s' } });

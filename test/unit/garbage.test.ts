@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { setImmediate as turn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { Garbage } from '../../src/garbage.js';
+import { Garbage, Pressure } from '../../src/garbage.js';
 
 test('the collector is called once for so much of large texts, and for small ones not at all', async () => {
   let calls = 0;
@@ -34,4 +36,20 @@ test('memory that large texts took is given back', async () => {
     peak = Math.max(peak, process.memoryUsage().heapUsed - before.heapUsed);
   }
   expect(peak).toBeLessThan(150_000_000);
+});
+
+test('the collector comes sooner while the process has more than it should, and as ever when it has not', () => {
+  let resident = 0;
+  const said: number[] = [];
+  const pressure = new Pressure(200, () => resident, (percent) => said.push(percent));
+  for (const now of [100, 300, 400, 250, 150, 100, 300]) {
+    resident = now;
+    pressure.look();
+  }
+  expect(said).toEqual([40, 0, 40]);
+});
+
+test('V8 has the setting by which it comes sooner', async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--v8-options'], { maxBuffer: 10_000_000 });
+  expect(stdout).toContain('--heap-growing-percent');
 });
