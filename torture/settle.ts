@@ -3,10 +3,8 @@ import { parseLsn } from '../src/lsn.js';
 import { STOP_MS } from './bridges.js';
 import type { Stage } from './stage.js';
 
-const POLL_MS = 50;
+const POLL_MS = 100;
 const NUDGE_MS = 4_000;
-/** However much moves: what goes round in circles does not end. */
-const LONGEST_MS = 300_000;
 
 /**
  * All faults are off: endpoints are enabled and verified again, and everything comes to rest.
@@ -53,26 +51,50 @@ async function verified(stage: Stage, deadline: number): Promise<readonly string
   }
 }
 
-/** The slot is confirmed up to the end, and nothing waits. A machine that is busy may take its time, as long as things move. */
+/** The slot is confirmed up to the end, and nothing waits. A machine that is busy may take its time, as long as there is progress. */
 async function quiet(stage: Stage, stuckMs: number): Promise<readonly string[]> {
   // Two statements: its own commit must lie before the position that is asked for.
   await stage.pool.query("SELECT pg_logical_emit_message(true, 'torture', 'the end')");
   const { rows } = await stage.pool.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
   const end = parseLsn(rows[0]?.lsn ?? '0/0');
-  const begun = Date.now();
-  let [moved, movedAt] = ['', begun];
+  const arrivals = new Arrivals(stage);
+  let [confirmed, came, waiting, progressAt] = [0n, 0, Number.POSITIVE_INFINITY, Date.now()];
   for (; ; await sleep(POLL_MS)) {
     await stage.sampleConfirmed();
-    const left = await stage.pool.query<{ said: string }>(
-      `SELECT format('delivery %s %s to webhook %s in lane %s: attempts %s, next %s, last_error %s', notification_id, status, webhook_id, lane, attempts, next_attempt_at, last_error) AS said
+    const left = await stage.pool.query<{ said: string; all: string }>(
+      `SELECT format('delivery %s %s to webhook %s in lane %s: attempts %s, next %s, last_error %s', notification_id, status, webhook_id, lane, attempts, next_attempt_at, last_error) AS said,
+              (SELECT count(*) FROM slackchat_bridge.deliveries) AS all
          FROM slackchat_bridge.deliveries ORDER BY status, id LIMIT 10`,
     );
     if (stage.confirmed >= end && left.rows.length === 0) return [];
-    const taken = stage.endpoints.reduce((sum, { receiver }) => sum + receiver.requests.filter(({ answeredAt }) => answeredAt !== null).length, 0);
-    const now = `${stage.confirmed < end ? stage.confirmed : end} ${taken}`;
-    if (now !== moved) [moved, movedAt] = [now, Date.now()];
-    if (Date.now() - movedAt < stuckMs && Date.now() - begun < LONGEST_MS) continue;
+    const now = { confirmed: stage.confirmed < end ? stage.confirmed : end, came: arrivals.count(), waiting: Number(left.rows[0]?.all ?? 0) };
+    // What only goes round in circles brings nothing that had not come before, and leaves as many rows.
+    if (now.confirmed > confirmed || now.came > came || now.waiting < waiting) progressAt = Date.now();
+    [confirmed, came, waiting] = [now.confirmed, now.came, Math.min(waiting, now.waiting)];
+    if (Date.now() - progressAt < stuckMs) continue;
     return [...(stage.confirmed < end ? ['the slot is not confirmed up to the end'] : []), ...left.rows.map(({ said }) => `left: ${said}`)];
+  }
+}
+
+/** How many notifications have come, each counted once for each endpoint. */
+class Arrivals {
+  readonly #stage: Stage;
+  readonly #seen = new Map<string, { looked: number; readonly ids: Set<string> }>();
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+  }
+
+  count(): number {
+    let all = 0;
+    for (const { name, receiver: { requests } } of this.#stage.endpoints) {
+      const seen = this.#seen.get(name) ?? { looked: 0, ids: new Set<string>() };
+      this.#seen.set(name, seen);
+      for (const { id } of requests.slice(seen.looked)) seen.ids.add(id);
+      seen.looked = requests.length;
+      all += seen.ids.size;
+    }
+    return all;
   }
 }
 
