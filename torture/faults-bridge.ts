@@ -105,6 +105,37 @@ const killBeforeConfirming: Fault = async (stage, random) => {
   }
 };
 
+/** Some of what was parked has been delivered, and has its row yet: the DELETE waits for locks on the rows that are held here. */
+const killBeforeDeleting: Fault = async (stage, random) => {
+  current(stage);
+  const endpoint = stage.endpoint(random.pick(['steady', 'ordered']));
+  const parked = async (): Promise<boolean> => {
+    const { rows } = await stage.pool.query("SELECT FROM slackchat_bridge.deliveries WHERE webhook_id = $1 AND status = 'waiting' LIMIT 5", [endpoint.webhookId]);
+    return rows.length === 5;
+  };
+  if (!(await answering(endpoint, 'error', () => until(parked, 4_000)))) return false;
+  const client = await stage.pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT FROM slackchat_bridge.deliveries WHERE webhook_id = $1 FOR UPDATE', [endpoint.webhookId]);
+    const deleting = async (): Promise<boolean> => {
+      const { rows } = await client.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM slackchat_bridge.deliveries%'");
+      return rows.length > 0;
+    };
+    const reached = await until(deleting, 6_000);
+    if (reached) {
+      await sleep(random.integer(0, 300));
+      await killAndRestart(stage, random);
+    }
+    await client.query('ROLLBACK');
+    client.release();
+    return reached;
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
+};
+
 const killInVerification: Fault = async (stage, random) => {
   current(stage);
   const endpoint = stage.endpoint('mover');
@@ -170,6 +201,7 @@ export const bridgeFaults: Faults = {
   'kill -9 at start': [2, killAtStart],
   'kill -9 before parking': [2, killBeforeParking],
   'kill -9 between parking and confirming': [3, killBeforeConfirming],
+  'kill -9 between delivering and deleting': [2, killBeforeDeleting],
   'kill -9 in verification': [2, killInVerification],
   'kill -9 in shutdown': [2, killInShutdown],
   SIGTERM: [3, restart],
