@@ -24,7 +24,7 @@ def hook(request):
     if payload["type"] == "url_verification":
         return HttpResponse(payload["challenge"], content_type="text/plain")
     notification_id = request.headers.get("webhook-id")
-    seen = f"slackchat {notification_id}"
+    seen = f"slackchat:{notification_id}"
     if notification_id is None or not cache.get(seen):
         # What this raises is answered with 500, and the bridge sends the notification again.
         work(payload)

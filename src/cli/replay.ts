@@ -65,7 +65,7 @@ async function replay({ since, until, channel, webhook, json, envFile }: Options
     process.off('SIGTERM', onSignal);
   }
   if (json === true) print(JSON.stringify({ messages: progress.messages, since: progress.since, until: progress.until, goOnSince: progress.next }));
-  else print(`replayed: ${progress.messages} messages from ${progress.since} to ${progress.until ?? ''}`);
+  else print(`replayed: ${progress.messages} ${progress.messages === 1 ? 'message' : 'messages'} from ${progress.since} to ${progress.until ?? ''}`);
   if (progress.next === null) return;
   sayHowToGoOn(progress, asked);
   throw new PreconditionError('broken off');

@@ -65,7 +65,7 @@ test.each(['message', 'channel'])('what waits for an endpoint that is away colla
 test('what waits in memory behind one that is under way collapses, and nothing is written for it', { timeout: 60_000 }, async () => {
   const scene = await createScene();
   const { db, hook, start, register } = scene;
-  await start();
+  const bridge = await start();
   await register(hook.url, { conflate: true, max_in_flight: 1 });
   const gate = closedGate();
   hook.respond = ({ body }) => (body.message?.content === 'first' ? { status: 200, delayUntil: gate.opened } : { status: 200 });
@@ -87,6 +87,9 @@ test('what waits in memory behind one that is under way collapses, and nothing i
   await hook.waitFor(({ body }) => body.message?.content === 'end');
   await waitConfirmed(db);
   expect([...told(hook.notifications)].sort()).toEqual(['message_changed third', 'message_created end', 'message_created first', 'message_created other, newest']);
+  // One change went into the next, one into a creation, and a creation and a deletion came to nothing.
+  const metrics = await (await fetch(`${await bridge.adminUrl()}/metrics`)).text();
+  expect(/^slackchat_bridge_deliveries_conflated_total (\d+)$/mu.exec(metrics)?.[1]).toBe('4');
   const [{ used } = {}] = await db.query<{ used: boolean }>('SELECT is_called AS used FROM slackchat_bridge.deliveries_id_seq');
   expect(used).toBe(false);
 });

@@ -50,6 +50,11 @@ test('what is newer by its own timestamp or a child\'s is told once more as it i
   await waitConfirmed(db);
   hook.clear();
 
+  expect(await replay(scene, '--since', at(30))).toMatchObject({ stdout: `replayed: 1 message from ${at(30)} to ${at(30)}\n` });
+  const metrics = await (await fetch(`${await scene.bridge.adminUrl()}/metrics`)).text();
+  expect(metrics).toContain('slackchat_bridge_notifications_total{kind="replay"} 1\n');
+  hook.clear();
+  other.clear();
   expect(await replay(scene, '--since', at(10))).toEqual({ code: 0, stdout: `replayed: 5 messages from ${at(10)} to ${at(30)}\n`, stderr: '' });
   expect(contents(replays(hook.notifications)).toSorted()).toEqual(['answered', 'elsewhere', 'first', 'liked', 'second']);
   expect(replays(hook.notifications)).toHaveLength(hook.notifications.length);

@@ -102,11 +102,13 @@ test.each(Object.entries(started))('examples/%s is verified, prints what the bri
     await post(url, body, SECRET, 'n', 400),
     await post(url, body.replace('test-token', 'test-tokem'), SECRET, 'n'),
     await post(url, body.replace('"test-token"', '1'), SECRET, 'n'),
+    await post(url, body.replace('test-token', String.raw`\ud800`), SECRET, 'n'),
   ]) expect(refused).toBe(403);
   expect(await post(url, '{"token"', SECRET, 'n')).toBe(400);
   expect(await post(url, '[]', SECRET, 'n')).toBe(403);
   expect(await post(url, body, SECRET, 'n')).toBe(200);
   await eventually(() => expect(lines(output(), 'by hand')).toBe(2));
+  expect(output().replace('WARNING: This is a development server.', '')).not.toMatch(/warning|traceback/iu);
 });
 
 /** The chat's API, as far as a renderer needs it: what is committed, at the moment when it is asked. */
