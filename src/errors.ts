@@ -2,6 +2,7 @@
  * Every error that the bridge raises on purpose. Its class decides what happens next:
  * - ConfigurationError: a person has to change something; the process ends with status 2;
  * - PreconditionError: the database is not ready for the bridge; the process ends with status 1;
+ * - InstallationError: files of the package are missing; the same;
  * - SlotLostError: the slot is gone or invalid; ON_SLOT_LOST decides;
  * - SlotBusyError: another instance streams from the slot; this one stands by;
  * - NoPrimaryError: of several hosts none takes writes; they are asked again, with backoff;
@@ -16,6 +17,7 @@ export class BridgeError extends Error {
 
 export class ConfigurationError extends BridgeError {}
 export class PreconditionError extends BridgeError {}
+export class InstallationError extends PreconditionError {}
 export class SlotLostError extends BridgeError {}
 export class SlotBusyError extends BridgeError {}
 export class NoPrimaryError extends BridgeError {}

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { ConfigurationError } from '../errors.js';
+import { ConfigurationError, InstallationError } from '../errors.js';
 import type { TableMapping } from '../mapping.js';
 import type { Names } from '../setup/names.js';
 import { accessChecks, roleOf } from './access-checks.js';
@@ -50,6 +50,7 @@ export async function examine({ connection, names, app, application }: Subject):
     return { platform: found.platform, checks };
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
+    if (error instanceof InstallationError) return { platform: null, checks: [failure('installation', error.message, 'npm ci, or install the package anew')] };
     return { platform: null, checks: [unreachable(error, where)] };
   } finally {
     await client?.end().catch(() => undefined);

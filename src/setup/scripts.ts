@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { errorMessage, InstallationError } from '../errors.js';
 import { literal } from './statements.js';
 import { qualifiedName, quoteIdent, type TableMapping } from '../mapping.js';
 
@@ -16,7 +17,10 @@ export interface Script {
 
 const ROOT = fileURLToPath(new URL('../../sql/', import.meta.url));
 
-/** Migrations in order, then the functions. */
+/**
+ * Migrations in order, then the functions.
+ * @throws {InstallationError} when files of the package are missing
+ */
 export function readScripts(): readonly Script[] {
   const read = (folder: string, kind: Script['kind']): Script[] =>
     readdirSync(join(ROOT, folder))
@@ -28,7 +32,11 @@ export function readScripts(): readonly Script[] {
         name: file.replace(/\.sql$/u, ''),
         sql: readFileSync(join(ROOT, folder, file), 'utf8').trim(),
       }));
-  return [...read('migrations', 'migration'), ...read('functions', 'functions')];
+  try {
+    return [...read('migrations', 'migration'), ...read('functions', 'functions')];
+  } catch (error) {
+    throw new InstallationError(`the installation is not whole: ${errorMessage(error)}. The folder sql/ belongs beside dist/: install the package anew`);
+  }
 }
 
 /**

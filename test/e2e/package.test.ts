@@ -53,4 +53,9 @@ test('the package holds what it should, and its command works where it is instal
   expect(await command('setup', '--print')).toContain('CREATE SCHEMA');
   await command('setup');
   expect(await command('setup')).toBe('nothing to do: the database is set up\n');
+  // An installation from which files are missing is not taken for a database that cannot be reached.
+  await rm(join(folder, 'node_modules/slackchat-bridge/sql/migrations'), { recursive: true });
+  const said = expect.stringMatching(/the installation is not whole: .*migrations/u) as string;
+  for (const name of ['run', 'setup']) await expect(command(name)).rejects.toMatchObject({ code: 1, stderr: said });
+  await expect(command('doctor')).rejects.toMatchObject({ code: 1, stdout: said });
 }, 120_000);
