@@ -4,7 +4,7 @@ import { createDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
 import { bridgeEnv, runCommand } from '../support/process.js';
 import { startReceiver, type ReceivedRequest } from '../support/receiver.js';
-import { runningScene, waitConfirmed, waitVerified, type Scene } from '../support/scene.js';
+import { createScene, runningScene, waitConfirmed, waitVerified, type Scene } from '../support/scene.js';
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 
@@ -184,4 +184,24 @@ test('what the database refuses is one line without secrets, and status 1', asyn
 test('wrong usage ends with status 2', async () => {
   const wrong = [['republish'], ['resync', 'x'], ['webhooks'], ['webhooks', 'nonsense'], ['webhooks', 'add', 'https://example.com/', '--ordering', 'x'], ['deliveries', 'retry'], ['deliveries', 'list', '--status', 'x']];
   await Promise.all(wrong.map(async (args) => expect([args, (await runCommand({}, args)).code]).toEqual([args, 2])));
+});
+
+test('whoever holds a lock on the tables for long, every command ends by itself, and says why', { timeout: 120_000 }, async () => {
+  const { db, env } = await createScene();
+  expect((await runCommand(env, ['setup'])).code).toBe(0);
+  const holder = await db.pool.connect();
+  await holder.query('BEGIN');
+  await holder.query('LOCK TABLE slackchat_bridge.webhooks, slackchat_bridge.deliveries, slackchat_bridge.meta, slackchat_bridge.migrations, slackchat_message, slackchat_chattype IN ACCESS EXCLUSIVE MODE');
+  try {
+    const commands = [['webhooks', 'list'], ['deliveries', 'list'], ['status'], ['doctor'], ['setup'], ['teardown', '--yes']];
+    const ended = await Promise.all(commands.map(async (args) => ({ args, ...(await runCommand({ ...env, ADMIN_PORT: '' }, args)) })));
+    for (const { args, code, stdout, stderr } of ended) {
+      expect(stdout + stderr, args.join(' ')).toMatch(/lock timeout|statement timeout/u);
+      // What it could not look at is a warning.
+      expect(code, args.join(' ')).toBe(args[0] === 'doctor' ? 0 : 1);
+    }
+  } finally {
+    await holder.query('ROLLBACK');
+    holder.release();
+  }
 });

@@ -34,3 +34,21 @@ test('every link between the pages leads to a page and a heading that are there'
   expect(pages.length).toBeGreaterThan(10);
   expect((await Promise.all(pages.map(brokenLinks))).flat()).toEqual([]);
 });
+
+test.each(['SECURITY.md', 'docs/torture.md'])('the tests that %s names are there', async (page) => {
+  const text = await readFile(join(root, page), 'utf8');
+  const missing: string[] = [];
+  let named = 0;
+  for (const [, file = '', names = ''] of text.matchAll(/`(test\/[\w/.-]+\.test\.ts)`(?:: ("[^"]*"(?:, "[^"]*")*))?/gu)) {
+    const source = await readFile(join(root, file), 'utf8').catch(() => '');
+    if (source === '') missing.push(file);
+    for (const [, name = ''] of names.matchAll(/"([^"]*)"/gu)) {
+      named += 1;
+      // An ellipsis stands for anything.
+      const pattern = name.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/gu, '\\$&')).join('.*');
+      if (!new RegExp(pattern, 'u').test(source.replaceAll("\\'", "'"))) missing.push(`${file}: ${name}`);
+    }
+  }
+  expect(missing).toEqual([]);
+  expect(named).toBeGreaterThan(15);
+});
