@@ -37,12 +37,11 @@ export class SimulatedReceiver {
 
   /**
    * In which lane a notification goes. One that was told where its message was then, and is read again after that is
-   * deleted, is told where it was committed: it has two, and is in one of them by its row.
+   * deleted, is told where it was committed: it has two, and is in one of them by its row, also once its message is back.
    */
   expect(id: string, lane: string, replay: boolean): void {
     this.#replays.set(id, replay);
-    this.#lanes.set(id, this.#lanes.get(id) ?? lane);
-    if (this.#lanes.get(id) !== lane) this.#lanes.set(id, null);
+    this.#lanes.set(id, !this.#lanes.has(id) || this.#lanes.get(id) === lane ? lane : null);
   }
 
   client(owner: Owner, clock: VirtualClock): Client {
