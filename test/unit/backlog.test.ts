@@ -186,6 +186,17 @@ describe('of a lane of which several were brought back', () => {
     await backlog.close();
   });
 
+  test('the rows are not looked at each time that one is delivered', async () => {
+    const { backlog, asked, finished } = await lane();
+    const looks = asked.length;
+    for (const id of ['n1', 'n2']) {
+      backlog.record(delivered(id));
+      await vi.advanceTimersByTimeAsync(0);
+    }
+    expect([finished.length, asked.length]).toEqual([2, looks]);
+    await backlog.close();
+  });
+
   test.each(['retry', 'dead'] as const)('none goes before the rows say so when one comes to: %s', async (kind) => {
     const { backlog, finished, asked } = await lane();
     backlog.record(failed('n1', kind));
