@@ -186,6 +186,15 @@ export const deeds = {
     if (name === 'verify') world.onVerify(webhookId);
     await client.query(`SELECT slackchat_bridge.${name}($1)`, [webhookId]);
   },
+  /** The newest messages once more, to all or to one. */
+  replay: async ({ client, random, world }) => {
+    if (!world.functions.has('replay')) return;
+    const to = random.chance(0.5) ? [random.pick(world.webhookIds)] : null;
+    await client.query(
+      'SELECT slackchat_bridge.replay(min(newest.at), NULL, $2::bigint[]) FROM (SELECT "timestamp" AS at FROM slackchat_message ORDER BY 1 DESC LIMIT $1) newest HAVING count(*) > 0',
+      [random.integer(1, 60), to],
+    );
+  },
   /** Rows that payloads refer to, written without a change of what is shown. */
   surroundings: async ({ client, random, world }) => {
     if (random.chance(0.5)) await client.query('UPDATE slackchat_user SET title = $2 WHERE id = $1', [random.pick(world.userIds), world.serial('title')]);
@@ -200,5 +209,5 @@ const SMALL = { say: 4, edit: 4, touch: 1, reassign: 1, renew: 1, child: 4, chan
 export const WEIGHTS: Readonly<Record<DeedName, number>> = {
   ...SMALL,
   say: 20, edit: 20, touch: 3, reassign: 4, renew: 6, child: 20, changeChild: 8, dropChild: 6, moveChild: 4, moveMessage: 5, delete: 5,
-  shortLived: 2, savepoint: 6, undone: 5, several: 10, bulkInsert: 2, bulkEdit: 2, bulkDelete: 1, channel: 2, truncateChildren: 0.3, truncate: 0.15, schema: 2, request: 2, control: 2, surroundings: 3,
+  shortLived: 2, savepoint: 6, undone: 5, several: 10, bulkInsert: 2, bulkEdit: 2, bulkDelete: 1, channel: 2, truncateChildren: 0.3, truncate: 0.15, schema: 2, request: 2, control: 2, replay: 2, surroundings: 3,
 };
