@@ -1,18 +1,21 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { z } from 'zod';
-import { verifySignature } from '../receiver/verify.js';
+import { StatusError } from '../receiver/errors.js';
+import type { Notification } from '../receiver/payloads.js';
+import { receiving, type Context } from '../receiver/receive.js';
 import type { Arrival } from './expectations.js';
 import { Watch } from './watch.js';
 
-const request = z.looseObject({ token: z.string(), type: z.string(), challenge: z.string().optional() });
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A receiver as a renderer would have one: a plain HTTP server that checks who sends, and remembers what came. */
+/** A receiver as a renderer would have one, made of what the package gives to receivers, as `listen` is; it remembers what came. */
 export class Receiver {
   readonly #server: Server;
-  readonly #token: string;
-  readonly #secret: string;
+  readonly #deal: ReturnType<typeof receiving>;
   readonly #arrivals: Arrival[] = [];
+  /** by the headers of its request */
+  readonly #arrivalOf = new WeakMap<object, Writable<Arrival>>();
+  /** requests that get no answer */
+  readonly #broken = new WeakSet<object>();
   readonly watch = new Watch();
   /** While true, everything is answered with 500. */
   failing = false;
@@ -23,8 +26,11 @@ export class Receiver {
   onAccepted: (arrival: Arrival) => void = () => undefined;
 
   private constructor(token: string, secret: string) {
-    this.#token = token;
-    this.#secret = secret;
+    // What comes again is to be seen here.
+    const seen = { has: () => false, add: () => undefined };
+    // Told of what was thrown, which is meant here: otherwise it is a warning of the process.
+    const onResult = (): void => undefined;
+    this.#deal = receiving({ token, secret, seen, onResult, onNotification: (payload, context) => this.#work(payload, context) });
     this.#server = createServer((incoming, response) => {
       this.#receive(incoming, response).catch(() => response.destroy());
     });
@@ -57,28 +63,29 @@ export class Receiver {
   }
 
   async #receive(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { headers, method = '' } = incoming;
     const chunks: Buffer[] = [];
     for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
-    const receivedAt = performance.now();
-    const raw = Buffer.concat(chunks);
-    const { token, challenge, ...body } = request.parse(JSON.parse(raw.toString('utf8')));
-    if (body.type === 'url_verification') {
-      response.writeHead(token === this.#token ? 200 : 403, { 'content-type': 'text/plain' }).end(challenge);
-      return;
-    }
-    const header = (name: string): string => String(incoming.headers[name] ?? '');
-    const signed = { 'webhook-id': header('webhook-id'), 'webhook-timestamp': header('webhook-timestamp'), 'webhook-signature': header('webhook-signature') };
-    const fault = token === this.#token ? verifySignature(signed, raw, this.#secret, new Date()) : 'the token is wrong';
-    const arrival: Writable<Arrival> = { id: signed['webhook-id'], body, receivedAt, run: this.run, status: 0 };
-    this.#arrivals.push(arrival);
-    const status = fault !== null ? 403 : this.failing ? 500 : 200;
-    if (await this.beforeAnswer(arrival)) {
-      response.writeHead(status).end(fault ?? '');
-      arrival.status = status;
-      if (status === 200) this.onAccepted(arrival);
-    } else {
+    const answer = await this.#deal({ method, headers, body: Buffer.concat(chunks) });
+    const arrival = this.#arrivalOf.get(headers);
+    if (this.#broken.has(headers)) {
       response.destroy();
+    } else {
+      response.writeHead(answer.status, answer.headers).end(answer.body);
+      if (arrival !== undefined) arrival.status = answer.status;
+      // Refused before anything was known of it.
+      else if (answer.status !== 200) this.#arrivals.push({ id: String(headers['webhook-id']), body: {}, receivedAt: performance.now(), run: this.run, status: answer.status });
+      if (arrival !== undefined && answer.status === 200) this.onAccepted(arrival);
     }
     this.watch.notify();
+  }
+
+  async #work({ token: _token, ...body }: Notification, { id, headers }: Context): Promise<void> {
+    const arrival = { id: id ?? '', body, receivedAt: performance.now(), run: this.run, status: 0 };
+    this.#arrivals.push(arrival);
+    this.#arrivalOf.set(headers, arrival);
+    const { failing } = this;
+    if (!(await this.beforeAnswer(arrival))) this.#broken.add(headers);
+    if (failing) throw new StatusError(500, 'failing, as the story has it');
   }
 }
