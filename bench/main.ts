@@ -50,10 +50,12 @@ try {
   };
   const sections: Section[] = [];
   for (const name of positionals.length === 0 ? Object.keys(WORK) : positionals) {
+    const began = performance.now();
     for (const section of (await WORK[name]?.(bench)) ?? []) {
       sections.push(section);
       process.stdout.write(`${asText(section)}\n`);
     }
+    process.stdout.write(`\n(${name} took ${Math.round((performance.now() - began) / 1000)} s)\n`);
     // A run that is broken off leaves what it has.
     if (positionals.length === 0) await writeReport(sections, { postgres: stage.server.version, rounds: bench.rounds, args: process.argv.slice(2), load });
   }

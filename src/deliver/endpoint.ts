@@ -280,7 +280,8 @@ export class Endpoint {
 
   #run(): void {
     if (!this.active) return;
-    const allowed = this.#allowed;
+    // Without a look at the clock where all are under way already, as for most of what comes while a backlog is worked off.
+    const allowed = this.#inFlight < this.#webhook.maxInFlight ? this.#allowed : 0;
     while (this.#inFlight < allowed && (this.#lanes.queued > 0 || this.#backlog.peek() !== undefined) && this.#share.may()) {
       const delivery = this.#take();
       if (delivery === undefined) break;

@@ -98,7 +98,8 @@ export class Breaker {
 
   /** @returns true when this closed the breaker */
   succeeded(): boolean {
-    this.#failingLanes.clear();
+    // To clear a set costs, also when it is empty.
+    if (this.#failingLanes.size > 0) this.#failingLanes.clear();
     const closed = this.#probeAt !== null;
     this.#probeAt = null;
     this.#window = closed ? 1 : this.#window * 2;

@@ -6,6 +6,8 @@ import type { Effect } from './coalesce.js';
  * changes of channel rows; at most one request for each channel and transaction. Pure.
  */
 export function channelRequests(changes: readonly Change[]): readonly Effect[] {
+  // What nearly no transaction has.
+  if (!changes.some((change) => change.kind === 'row' && change.entity === 'channel')) return [];
   const drafts = new Map<string, { readonly place: number; readonly before: Row | null; after: Row | null }>();
   for (const change of changes) {
     if (change.kind === 'truncate' && change.entities.includes('channel')) drafts.clear();
