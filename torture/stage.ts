@@ -69,6 +69,8 @@ export class Stage {
     this.pool = new Pool({ connectionString: this.server.url(), ssl: false, max: 12, connectionTimeoutMillis: 3_000, options: '-c TimeZone=UTC -c lock_timeout=3s -c statement_timeout=30s' });
     // The server is stopped on purpose now and then.
     this.pool.on('error', () => undefined);
+    // The pool hears only idle ones: one that breaks while a fault holds it would end the run.
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
     const buffer = parts.random.chance(0.5) ? SMALL_BUFFER_MB : 64;
     this.chronicler = new Chronicler((buffer * 1024 * 1024) / 8);
     this.bridges = new Bridges(this.#settings(buffer), this.logFile);
@@ -165,6 +167,7 @@ export class Stage {
     await this.pool.query('ALTER TABLE slackchat_attachment ADD FOREIGN KEY (message_id) REFERENCES slackchat_message ON DELETE CASCADE');
     await this.pool.query('CREATE SCHEMA torture; CREATE TABLE torture.ledger (id bigint PRIMARY KEY, deed text NOT NULL)');
     const client = new Client({ connectionString: this.server.url(), ssl: false });
+    client.on('error', () => undefined);
     await client.connect();
     await this.journal.begin(client);
     await client.end();
