@@ -169,8 +169,9 @@ CREATE OR REPLACE FUNCTION slackchat_bridge.replay_page(
 LANGUAGE plpgsql SET search_path = pg_catalog SET timezone = 'UTC' AS $$
 #variable_conflict use_variable
 DECLARE
-  bounds CONSTANT text := '%1$s >= $1 AND %1$s <= $2 AND (%1$s, %2$s) > ($4, $5) AND ($3 IS NULL OR m.%3$I::text = ANY ($3))%4$s ORDER BY %1$s, %2$s LIMIT $6';
-  sources text[];
+  bounds CONSTANT text := '%1$s >= $1 AND %1$s <= %5$s AND (%1$s, %2$s) > ($4, $5) AND ($3 IS NULL OR m.%3$I::text = ANY ($3))%4$s ORDER BY %1$s, %2$s LIMIT $6';
+  own text;
+  children text := '';
   earlier text;
   newest timestamptz;
   wanted text[];
@@ -193,19 +194,21 @@ BEGIN
     END LOOP;
     until := coalesce(until, since);
   END IF;
-  sources := ARRAY[format('SELECT m.%I::timestamptz AS at, m.%I AS id FROM {{message}} m WHERE ', {{message.timestamp?}}, {{message.id?}})
-    || format(bounds, format('m.%I', {{message.timestamp?}}), format('m.%I', {{message.id?}}), {{message.channel_id?}}, '')];
+  own := format('SELECT m.%I::timestamptz AS at, m.%I AS id FROM {{message}} m WHERE ', {{message.timestamp?}}, {{message.id?}})
+    || format(bounds, format('m.%I', {{message.timestamp?}}), format('m.%I', {{message.id?}}), {{message.channel_id?}}, '', '$2');
   FOR child IN SELECT * FROM slackchat_bridge.dated_children() LOOP
     -- A message that is newer itself comes with its own timestamp; any other with that of the first of its children.
     earlier := format(' AND m.%I < $1', {{message.timestamp?}});
     FOR other IN SELECT * FROM slackchat_bridge.dated_children() LOOP
       earlier := earlier || format(' AND NOT EXISTS (SELECT FROM %s e WHERE e.%I = c.%I AND e.%I >= $1 AND e.%I < c.%I)', other.name, other.message_id, child.message_id, other.dated, other.dated, child.dated);
     END LOOP;
-    sources := sources || (format('SELECT c.%1$I::timestamptz AS at, c.%2$I AS id FROM %3$s c JOIN {{message}} m ON m.%4$I = c.%2$I WHERE ', child.dated, child.message_id, child.name, {{message.id?}})
-      || format(bounds, format('c.%I', child.dated), format('c.%I', child.message_id), {{message.channel_id?}}, earlier));
+    -- Not beyond what the page can have: most children are of messages that are newer themselves, and passed over.
+    children := children || ' UNION ALL (' || (format('SELECT c.%1$I::timestamptz AS at, c.%2$I AS id FROM %3$s c JOIN {{message}} m ON m.%4$I = c.%2$I WHERE ', child.dated, child.message_id, child.name, {{message.id?}})
+      || format(bounds, format('c.%I', child.dated), format('c.%I', child.message_id), {{message.channel_id?}}, earlier, '(SELECT r.at FROM reach r)')) || ')';
   END LOOP;
   messages := 0;
-  FOR found IN EXECUTE format('SELECT min(s.at) AS at, s.id FROM ((%s)) s GROUP BY s.id ORDER BY 1, 2 LIMIT $6', array_to_string(sources, ') UNION ALL ('))
+  FOR found IN EXECUTE 'WITH own AS MATERIALIZED (' || own || '), reach AS (SELECT CASE WHEN count(*) < $6 THEN $2 ELSE max(o.at) END AS at FROM own o) '
+    || 'SELECT min(s.at) AS at, s.id FROM (SELECT o.at, o.id FROM own o' || children || ') s GROUP BY s.id ORDER BY 1, 2 LIMIT $6'
     USING since, until, wanted, coalesce(after_at, '-infinity'), begin_id, at_most
   LOOP
     PERFORM slackchat_bridge.emit(json_strip_nulls(json_build_object('replay', found.id::text, 'to', webhooks::text[])));

@@ -98,6 +98,40 @@ test('wrong usage and what is not there is said in one line', async () => {
   for (const [args, code, stderr] of refusals) expect(await replay(scene, ...args)).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(stderr) as string });
 });
 
+test('pages have every message once, however small they are and whatever says that it is newer', async () => {
+  const { db, chat, env } = await createScene();
+  expect((await runCommand(env, ['setup'])).code).toBe(0);
+  // Made at random, but the same every time: about one thing a minute, reactions and answers later than their messages.
+  await db.query(
+    `INSERT INTO slackchat_message ("timestamp", text, channel_id, user_id) SELECT '2024-05-02'::timestamptz + i * interval '1 min', '', $1, $2 FROM generate_series(1, 80) i`,
+    [chat.channelId, chat.userIds[0]],
+  );
+  for (const [table, columns, values] of [['reaction', 'reaction', "'x'"], ['keywordargument', 'key, value', "'k', 'v'"]] as const) {
+    await db.query(
+      `INSERT INTO slackchat_${table} ("timestamp", message_id, user_id, ${columns})
+       SELECT '2024-05-02'::timestamptz + ((i * 7919) % 170) * interval '1 min' + i * interval '1 s', (SELECT min(id) FROM slackchat_message) + (i * i) % 80, $1, ${values} FROM generate_series(1, 120) i`,
+      [chat.userIds[0]],
+    );
+  }
+  const [{ wanted } = { wanted: 0 }] = await db.query<{ wanted: number }>(
+    `SELECT count(DISTINCT id)::int AS wanted FROM (SELECT id, "timestamp" FROM slackchat_message UNION ALL SELECT message_id, "timestamp" FROM slackchat_reaction UNION ALL SELECT message_id, "timestamp" FROM slackchat_keywordargument) all_of
+      WHERE "timestamp" >= '2024-05-02 01:00+00'`,
+  );
+  expect(wanted).toBeGreaterThan(30);
+  for (const size of [1, 3, 7, 1_000]) {
+    let count = 0;
+    let after: { readonly messages: number; readonly last_at: string | null; readonly last_id: string | null } = { messages: size, last_at: null, last_id: null };
+    while (after.messages === size) {
+      const rows: (typeof after)[] = await db.query<typeof after>(
+        `SELECT p.messages, p.last_at::text, p.last_id FROM slackchat_bridge.replay_page('2024-05-02 01:00+00', NULL, NULL, NULL, $1, $2, $3) p`, [after.last_at, after.last_id, size],
+      );
+      after = rows[0] ?? { messages: 0, last_at: null, last_id: null };
+      count += after.messages;
+    }
+    expect([size, count]).toEqual([size, wanted]);
+  }
+});
+
 test('the bridge is killed in the middle of a replay: every message is told, and the command waits for it', { timeout: 90_000 }, async () => {
   const scene = await createScene();
   const { db, hook } = scene;
