@@ -36,7 +36,7 @@ export class Garbage {
 
 const LOOK_MS = 500;
 /** Of what was in use after the last collection: so much more, and the next one comes. */
-const PRESSED_PERCENT = 40;
+const PRESSED_PERCENT = 20;
 
 /**
  * The collector lets a process grow to several times of what is in use, where the machine has memory: the connections

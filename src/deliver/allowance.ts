@@ -1,4 +1,4 @@
-import { REQUEST_BYTES, Room } from './room.js';
+import { FIRST_BYTES, REQUEST_BYTES, Room } from './room.js';
 
 /** Of an endpoint that has something under way nothing was heard for so long: it is slow, until it answers within that. */
 const SLOW_MS = 1_000;
@@ -52,6 +52,7 @@ export class Share {
   #room: Room;
   #requests = 0;
   #taken = 0;
+  #bare = 0;
   #loaded = 0;
   #large = 0;
   /** for so long something has been under way and nothing was heard, milliseconds */
@@ -88,12 +89,14 @@ export class Share {
 
   depart(body: number): void {
     if (this.#requests === 0) this.#quietMs = 0;
-    this.#add(1, REQUEST_BYTES + body, 0, 0);
+    this.#requests += 1;
+    this.#add(this.#requests === 1 ? FIRST_BYTES : REQUEST_BYTES, body, 0, 0);
   }
 
   /** @param ms after which the outcome was there; @param answered false: there was no answer */
   arrive(body: number, ms: number, answered: boolean): void {
-    this.#add(-1, -REQUEST_BYTES - body, 0, 0);
+    this.#requests -= 1;
+    this.#add(this.#requests === 0 ? -FIRST_BYTES : -REQUEST_BYTES, -body, 0, 0);
     this.#quietMs = 0;
     this.#left = ms < TURN_MS ? this.#left - 1 : 0;
     if (answered) this.#prompt.paceMs += (ms - this.#prompt.paceMs) / 64;
@@ -154,21 +157,21 @@ export class Share {
   #move(to: Room): void {
     const from = this.#room;
     if (from === to) return;
-    const [requests, taken, loaded, large] = [this.#requests, this.#taken, this.#loaded, this.#large];
-    this.#add(-requests, -taken, -loaded, -large);
+    const [bare, bodies, loaded, large] = [this.#bare, this.#taken - this.#bare, this.#loaded, this.#large];
+    this.#add(-bare, -bodies, -loaded, -large);
     this.#room = to;
-    this.#add(requests, taken, loaded, large);
+    this.#add(bare, bodies, loaded, large);
     from.left();
   }
 
-  #add(requests: number, taken: number, loaded: number, large: number): void {
-    this.#requests += requests;
-    this.#taken += taken;
+  #add(bare: number, bodies: number, loaded: number, large: number): void {
+    this.#bare += bare;
+    this.#taken += bare + bodies;
     this.#loaded += loaded;
     this.#large += large;
     const room = this.#room;
-    room.requests += requests;
-    room.taken += taken;
+    room.bare += bare;
+    room.taken += bare + bodies;
     room.loaded += loaded;
     room.large += large;
   }

@@ -10,6 +10,9 @@ export interface Resting {
   rest(): void;
 }
 
+/** What holds an endpoint's connections takes as much as two of them, also when all were closed by the other side. */
+const POOL = 2;
+
 /**
  * Connections that are kept open for the next request, of all endpoints: so many at the most. What holds them (18 kB
  * for a pool without a connection, and 12 for each) would otherwise grow with the number of endpoints.
@@ -31,8 +34,7 @@ export class IdleConnections {
   /** Nothing is under way there. */
   add(one: Resting): void {
     this.remove(one);
-    // What holds them counts as one, also when all of them were closed by the other side.
-    const connections = Math.max(1, one.connections);
+    const connections = one.connections + POOL;
     this.#resting.set(one, connections);
     this.#count += connections;
     for (const oldest of this.#resting.keys()) {

@@ -2,6 +2,8 @@
 const LOAD_BYTES = 1024 * 1024;
 /** What one request under way takes in memory beside its body: itself, its connection, its answer. */
 export const REQUEST_BYTES = 16_384;
+/** And the first to an endpoint: what holds its connections. */
+export const FIRST_BYTES = 32_768;
 
 /** So many of those that wait to bring something back are asked when something has gone. */
 const ASKED_AT_ONCE = 4;
@@ -29,9 +31,9 @@ export class Room {
   /** those who wait are about to be asked */
   #asking = false;
   #asked: Waiting | null = null;
-  /** by requests under way, bodies included */
+  /** by requests under way; and without their bodies */
   taken = 0;
-  requests = 0;
+  bare = 0;
   /** by parked deliveries that were brought back, those that are larger than can be reserved apart */
   loaded = 0;
   large = 0;
@@ -91,7 +93,7 @@ export class Room {
   }
 
   get #freeRequests(): boolean {
-    return this.requests * REQUEST_BYTES < this.#bytes;
+    return this.bare < this.#bytes;
   }
 
   #yields(one: Waiting): boolean {

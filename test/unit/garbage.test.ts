@@ -46,7 +46,7 @@ test('the collector comes sooner while the process has more than it should, and 
     resident = now;
     pressure.look();
   }
-  expect(said).toEqual([40, 0, 40]);
+  expect(said).toEqual([20, 0, 20]);
 });
 
 test('V8 has the setting by which it comes sooner', async () => {

@@ -14,7 +14,7 @@ function use(idle: IdleConnections, times: readonly { readonly at: number; reado
     one.connections = 1;
     one.restsSince = at;
     idle.add(one);
-    expect(idle.count).toBeLessThanOrEqual(10);
+    expect(idle.count).toBeLessThanOrEqual(30);
   }
   return connected;
 }
@@ -22,17 +22,17 @@ function use(idle: IdleConnections, times: readonly { readonly at: number; reado
 test('where all endpoints are used in turn, connections are kept of as many as may be', () => {
   const rounds = Array.from({ length: 100 }, (_item, index) => ({ at: index, who: `e${index % 20}` }));
   // Ten of twenty connect once, the others each time.
-  expect(use(new IdleConnections(10), rounds)).toHaveLength(10 + 10 * 5);
+  expect(use(new IdleConnections(30), rounds)).toHaveLength(10 + 10 * 5);
 });
 
 test('one that is used often keeps its connection, whatever comes between', () => {
   const times = Array.from({ length: 1_000 }, (_item, index) => ({ at: index, who: index % 2 === 0 ? 'often' : `once${index}` }));
-  const connected = use(new IdleConnections(10), times);
+  const connected = use(new IdleConnections(30), times);
   expect(connected.filter((who) => who === 'often').length).toBeLessThanOrEqual(2);
 });
 
 test('those that are used no more leave', () => {
   const times = Array.from({ length: 200 }, (_item, index) => ({ at: index, who: index < 10 ? `once${index}` : `e${index % 5}` }));
   // Of the five some connect once more before their place is free.
-  expect(use(new IdleConnections(10), times).length).toBeLessThan(40);
+  expect(use(new IdleConnections(30), times).length).toBeLessThan(40);
 });

@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 
 async function post(port: number, rules: Partial<EgressRules> = {}): Promise<Answer[]> {
-  const client = new EndpointClient(`http://rebinding.example:${port}/`, 1, 5_000, new Egress({ mode: 'private', allow: [], deny: [], ...rules }), new IdleConnections(8));
+  const client = new EndpointClient(`http://rebinding.example:${port}/`, 1, 5_000, new Egress({ mode: 'private', allow: [], deny: [], ...rules }), new IdleConnections(64));
   onTestFinished(async () => client.destroy());
   const send = async (): Promise<Answer> => new Promise((resolve) => client.send({ headers: [], body: { parts: [BODY], bytes: BODY.length } }, resolve));
   return [await send(), await send()];
