@@ -82,7 +82,7 @@ function netEffects(history: History, dues: readonly Due[], receipts: readonly R
   });
 }
 
-function messageOf(key: string): string | null {
+export function messageOf(key: string): string | null {
   return /message (?<id>\S+)/u.exec(key)?.groups?.['id'] ?? null;
 }
 

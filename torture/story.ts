@@ -1,5 +1,5 @@
 import { commitAt, type History } from './history.js';
-import { keyOf } from './judge.js';
+import { keyOf, messageOf } from './judge.js';
 import type { Violation } from './invariants.js';
 import type { Request } from './receiver.js';
 import type { Struck } from './faults.js';
@@ -8,11 +8,17 @@ import { formatLsn } from '../src/lsn.js';
 const NEAR_MS = 3_000;
 const LINES = 40;
 
-/** What led to one violation, as short as it can be: the commits, the requests, the faults near them. */
+const KEY = /\d+ (?:message_\w+|channel|\w+_request)(?: message \S+)?(?: channel \S+)?/gu;
+
+/**
+ * What led to one violation, as short as it can be: the commits and the requests of the messages that it names (of the
+ * channel, where it names none), and the faults near those requests that it names.
+ */
 export function story(violation: Violation, endpoint: string, requests: readonly Request[], history: History, faults: readonly Struck[]): string {
-  const subject = /message (?<id>\S+)/u.exec(violation.key ?? '')?.groups?.['id'];
+  const named = new Set(`${violation.key ?? ''} ${violation.detail}`.match(KEY) ?? []);
+  const subjects = new Set([...named].flatMap((key) => messageOf(key) ?? []));
   const channel = /channel (?<id>\S+)/u.exec(violation.lane ?? violation.key ?? '')?.groups?.['id'];
-  const about = (key: string): boolean => (subject === undefined ? channel !== undefined && key.includes(` channel ${channel}`) : key.includes(` message ${subject} `) || key.endsWith(` message ${subject}`));
+  const about = (key: string): boolean => (subjects.size === 0 ? channel !== undefined && key.includes(` channel ${channel}`) : subjects.has(messageOf(key) ?? ''));
   const lines: { readonly time: number; readonly text: string }[] = [];
   const commits = new Set<number>();
   for (const event of history.events) {
@@ -28,7 +34,7 @@ export function story(violation: Violation, endpoint: string, requests: readonly
   for (const request of requests) {
     const key = keyOf(request, history);
     if (key === null ? request.id !== /webhook-id (?<id>\S+)/u.exec(violation.detail)?.groups?.['id'] : !about(key)) continue;
-    times.push(request.time);
+    if (key === null || named.has(key)) times.push(request.time);
     const { body } = request;
     const shown = body?.message === undefined ? '' : `${(body.message.content ?? '').slice(0, 24)} +${(body.message.reactions?.length ?? 0) + (body.message.attachments?.length ?? 0) + (body.message.args?.length ?? 0) + Object.keys(body.message.kwargs ?? {}).length}`;
     lines.push({ time: request.time, text: `→ ${endpoint} ${request.path} ${request.id} ${body?.update_type ?? body?.type ?? ''} ${shown} [${request.manner}${request.answeredAt === null ? ', not taken' : ''}]` });
