@@ -16,8 +16,8 @@ interface ListOptions extends Common {
 }
 
 const LIST = `
-  SELECT d.id::text AS id, d.webhook_id::text AS webhook_id, d.notification_id, d.channel_id, d.lane, d.commit_lsn::text AS commit_lsn, d.status, d.attempts,
-         d.next_attempt_at, d.first_attempt_at, d.last_attempt_at, d.last_status, d.last_error, d.created_at
+  SELECT d.id::text AS id, d.webhook_id::text AS webhook_id, d.notification_id, d.channel_id, d.message_id, d.update_type, d.lane, d.commit_lsn::text AS commit_lsn, d.seq, d.status, d.attempts,
+         d.next_attempt_at, d.first_attempt_at, d.last_attempt_at, d.last_status, d.last_error, d.created_at, d.attempted, d.repeated, d.replay, d.yields
     FROM slackchat_bridge.deliveries d
    WHERE ($1::bigint IS NULL OR d.webhook_id = $1) AND ($2::text IS NULL OR d.status = $2)
    ORDER BY d.id LIMIT $3::bigint + 1`;

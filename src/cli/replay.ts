@@ -19,6 +19,8 @@ interface Options {
 }
 
 const POLL_MS = 50;
+/** As other commands do. */
+const SAY_FIRST_MS = 1_000;
 const SAY_MS = 5_000;
 const TIME = 'a time such as 2026-11-24T09:30:00Z or 2026-11-24 (without a zone: in TIME_ZONE), or how long ago: 90s, 30m, 2h, 3d';
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -78,10 +80,11 @@ async function prepare(client: pg.Client, timeZone: string): Promise<void> {
 
 /** Until the page is told, or the signal. */
 async function told(pages: ReplayPages, { messages, next, until }: Progress, signal: AbortSignal): Promise<void> {
-  let sayAt = Date.now() + SAY_MS;
+  const began = Date.now();
+  let sayAt = began + SAY_FIRST_MS;
   for (let waitsFor = await pages.waitsFor(); waitsFor !== null && !signal.aborted; waitsFor = await pages.waitsFor()) {
     if (Date.now() >= sayAt) {
-      say(`${messages} messages asked for, up to ${next ?? until ?? ''}; ${waitsFor} …`);
+      say(`${messages} messages asked for, up to ${next ?? until ?? ''}; ${waitsFor} … ${Math.round((Date.now() - began) / 1000)} s`);
       sayAt = Date.now() + SAY_MS;
     }
     await delay(POLL_MS, signal);
