@@ -3,8 +3,9 @@ import type { Lsn } from '../lsn.js';
 import { delay } from '../time.js';
 import type { Notification, Webhook } from '../types.js';
 import { SHARED_FROM } from './body.js';
-import { Endpoint, type EndpointOptions } from './endpoint.js';
+import { Endpoint } from './endpoint.js';
 import type { EndpointEvents } from './endpoint-events.js';
+import type { EndpointOptions } from './endpoint-options.js';
 import type { Parking } from './parking.js';
 import { Permit, TICK_MS } from './permit.js';
 

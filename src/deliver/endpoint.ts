@@ -1,33 +1,17 @@
-import type { Lsn } from '../lsn.js';
 import type { Outcome, Webhook } from '../types.js';
-import type { Allowance, Share } from './allowance.js';
+import type { Share } from './allowance.js';
 import { Bag } from './bag.js';
 import { Backlog } from './backlog.js';
 import type { BacklogHost } from './backlog-host.js';
 import { Completeness } from './completeness.js';
 import { mergeInto } from './conflate.js';
 import type { EndpointEvents } from './endpoint-events.js';
+import type { EndpointOptions } from './endpoint-options.js';
 import { footprint, fresh, settle, type Delivery, type Note } from './delivery.js';
 import { Lanes } from './lanes.js';
 import type { Parking } from './parking.js';
-import { Breaker, decideRetry, type Failed, type RetryTiming } from './policy.js';
-import { Sender, type SenderOptions } from './sender.js';
-
-export interface EndpointOptions extends SenderOptions {
-  readonly timing: RetryTiming;
-  readonly timeoutMs: number;
-  /** one for all endpoints */
-  readonly allowance: Allowance;
-  /** "1/3", where several share the messages; null otherwise */
-  readonly shard: string | null;
-  /** requests may be begun */
-  readonly permit: { readonly holds: (now: number) => boolean };
-  /**
-   * It brings once more what was committed before `repeatedBefore`, of which what is before `storedBefore` can have rows;
-   * what is from `next` on has not been begun.
-   */
-  readonly stream: { readonly repeatedBefore: () => Lsn; readonly storedBefore: () => Lsn; readonly next: () => Lsn };
-}
+import { Breaker, decideRetry, type Failed } from './policy.js';
+import { Sender } from './sender.js';
 
 /** Unsettled for longer: parked, so that it holds neither the slot nor the memory. By the endpoint's own clock. */
 const SLOW_MS = 2_000;
