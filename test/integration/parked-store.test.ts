@@ -127,6 +127,20 @@ test('what is put off is not due sooner because its write had to wait', async ()
   expect(Number(stored?.ms)).toBeGreaterThan(at - 1);
 });
 
+test('heads of lanes are written with their time, others without, and none of them a second time', async () => {
+  const db = await ownSchema();
+  const one = instance(db);
+  await one.term.take();
+  // Not in the order of the commits; in the second batch one that goes before all of its lane.
+  await one.parked.park('1', [row('n3', 3n), row('n2', 2n), { ...row('n4', 4n), lane: 'm' }, { ...row('n5', 5n), lane: 'o', nextAttemptAt: Date.now() + 60_000 }]);
+  await one.parked.park('1', [row('n6', 6n), { ...row('n1', 1n), lane: 'm' }, { ...row('n7', 7n), lane: 'p' }]);
+  const rows = await db.query<{ id: string; timed: boolean; place: string }>(
+    'SELECT notification_id AS id, next_attempt_at IS NOT NULL AS timed, ctid::text AS place FROM slackchat_bridge.deliveries ORDER BY 1');
+  expect(rows.filter(({ timed }) => timed).map(({ id }) => id)).toEqual(['n1', 'n2', 'n4', 'n5', 'n7']);
+  // A row that is written again goes to another place, behind all others.
+  expect(rows.map(({ place }) => place).toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7].map((place) => `(0,${place})`));
+});
+
 test('what is parked again is told as it was read last, and keeps its time', async () => {
   const db = await ownSchema();
   const { term, parked } = instance(db);
