@@ -51,7 +51,7 @@ export class ChannelReader {
     if (row === undefined || mapped === null) return 'missing';
     const { table } = mapped;
     const column = (logical: string): string => quoteIdent(table.columns[logical] ?? logical);
-    const where = `FROM ${qualifiedName(table)} WHERE ${column('channel_id')} = $1::text::${this.#source.table('channel')?.keyType ?? 'text'}`;
+    const where = `FROM ${qualifiedName(table)} m WHERE ${column('channel_id')} = $1::text::${this.#source.table('channel')?.keyType ?? 'text'}`;
     const size = await client.query<{ bytes: string | null; at: string }>(
       `SELECT sum(octet_length(${column('text')}::text)) AS bytes, (SELECT (now() AT TIME ZONE 'UTC')::text || '+00') AS at ${where}`,
       [channelId],
@@ -61,7 +61,7 @@ export class ChannelReader {
     const chatType = typeof chatTypeId === 'string' ? await this.#rows(client, 'chatType', [chatTypeId]) : [];
     visit.channel(row, chatType[0] ?? null, size.rows[0]?.at ?? '');
 
-    await client.query(`DECLARE messages NO SCROLL CURSOR FOR SELECT ${column('id')}::text AS id ${where} ORDER BY ${column('timestamp')}, ${column('id')}`, [channelId]);
+    await client.query(`DECLARE messages NO SCROLL CURSOR FOR SELECT ${column('id')}::text AS id ${where} ORDER BY m.${column('timestamp')}, m.${column('id')}`, [channelId]);
     const named = new Set<string>();
     for (;;) {
       const page = await client.query<{ id: string }>(`FETCH ${BATCH} FROM messages`);

@@ -48,7 +48,7 @@ export class MirrorStore {
   async sync(saved: ReadonlyMap<string, boolean>, beginning: boolean): Promise<Synced> {
     return this.#term.transaction(async (client) => {
       const app = await client.query<{ id: string; endpoint: string | null; verified: string | null }>(
-        `SELECT ${this.#id}::text AS id, ${this.#endpoint}::text AS endpoint, ${this.#verified} AS verified FROM ${this.#table} ORDER BY ${this.#id}`,
+        `SELECT ${this.#id}::text AS id, ${this.#endpoint}::text AS endpoint, ${this.#verified} AS verified FROM ${this.#table} w ORDER BY w.${this.#id}`,
       );
       const rows = await client.query<{ id: string; endpoint: string; source_id: string | null; verified: string; enabled: string; disabled_reason: string | null }>(
         'SELECT id, endpoint, source_id, verified, enabled, disabled_reason FROM slackchat_bridge.webhooks ORDER BY id',

@@ -76,7 +76,7 @@ export class Source {
     const type = this.#keyType('chatType');
     const result = await this.#query<Row>(
       'templates',
-      `SELECT ${selectList(table)} FROM ${qualifiedName(table)} WHERE ${chatType} = ANY ($1::text[]::${type}[]) ORDER BY ${quoteIdent(table.columns['id'] ?? 'id')}`,
+      `SELECT ${selectList(table)} FROM ${qualifiedName(table)} t WHERE ${chatType} = ANY ($1::text[]::${type}[]) ORDER BY t.${quoteIdent(table.columns['id'] ?? 'id')}`,
       [chatTypeIds],
     );
     return result.rows;
@@ -88,7 +88,7 @@ export class Source {
     if (table === undefined) return [];
     const id = quoteIdent(table.columns['id'] ?? 'id');
     const result = await this.#pool.query<Row>(
-      `SELECT ${selectList(table)} FROM ${qualifiedName(table)} ORDER BY ${id} DESC LIMIT ${limit}`,
+      `SELECT ${selectList(table)} FROM ${qualifiedName(table)} t ORDER BY t.${id} DESC LIMIT ${limit}`,
     );
     return result.rows;
   }
@@ -99,7 +99,8 @@ export class Source {
     if (table === undefined) return [];
     const id = quoteIdent(table.columns['id'] ?? 'id');
     const result = await this.#pool.query<{ id: string }>(
-      `SELECT ${id}::text AS id FROM ${qualifiedName(table)} WHERE $1::text IS NULL OR ${id} > $1::text::${this.#keyType('channel')} ORDER BY ${id} LIMIT $2`,
+      // Not by what is selected, which is text.
+      `SELECT ${id}::text AS id FROM ${qualifiedName(table)} t WHERE $1::text IS NULL OR ${id} > $1::text::${this.#keyType('channel')} ORDER BY t.${id} LIMIT $2`,
       [after, limit],
     );
     return result.rows.map((row) => row.id);

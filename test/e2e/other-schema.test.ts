@@ -243,6 +243,12 @@ test('a chat of lines and rooms alone is told too, in no room not at all', async
   const said = { timestamp: '2024-01-01T00:00:00.250000Z', user: 'x', content: 'unheard' };
   expect(JSON.parse(whole?.body.channel_data ?? '')).toMatchObject({ id: '12', chat_type: 'talk', title: null, users: {}, messages: [said] });
   expect(JSON.parse(empty?.body.channel_data ?? '')).toMatchObject({ id: '-5', chat_type: 'talk', messages: [] });
+  // More than a page of rooms, whose numbers have different lengths.
+  await db.query('INSERT INTO talk.room SELECT generate_series(1, 1500) ON CONFLICT DO NOTHING');
+  hook.clear();
+  await db.query('SELECT slackchat_bridge.resync($1)', [webhookId]);
+  const announced = await hook.waitForNotifications(1_501, { timeoutMs: 20_000 });
+  expect(new Set(announced.map(({ body }) => body.channel)).size).toBe(1_501);
 });
 
 test('setup --print names the tables as the file does, a role that owns nothing runs with what --grant gives, and teardown undoes it', async () => {
