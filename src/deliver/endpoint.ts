@@ -319,7 +319,9 @@ export class Endpoint {
     else if (outcome.kind === 'failed') this.#failed(delivery, outcome, now);
     else {
       this.completeness.end();
-      this.#drop(delivery);
+      // As all that waits, until the row says that the endpoint is gone.
+      if (this.#gone) this.#drop(delivery);
+      else this.#retry(delivery, 'retry', outcome.status, outcome.reason, now + this.#options.timing.baseMs);
       this.#events.gone(this.#webhook, outcome.reason);
     }
     if (delivery.direct) {
@@ -352,6 +354,15 @@ export class Endpoint {
     const outcome: Failed = { kind: 'failed', status, reason, retryAfterMs };
     const { kind, at } = decideRetry(outcome, attempts, delivery.firstAttemptAt ?? now, now, this.#options.timing, Math.random());
     const opened = this.#breaker.failed(lane, attempts === 1, now, Math.random(), retryAfterMs);
+    this.#retry(delivery, kind, status, reason, at);
+    if (!opened) return;
+    this.#backlog.holdAll();
+    this.relieve();
+    this.#events.failing(this.#webhook, reason);
+  }
+
+  #retry(delivery: Delivery, kind: 'retry' | 'dead', status: number | null, reason: string, at: number): void {
+    const { lane, attempts } = delivery;
     const hadRow = delivery.stored;
     if (!hadRow) {
       delivery.lastStatus = status;
@@ -365,10 +376,6 @@ export class Endpoint {
       this.#backlog.record({ kind, notificationId, lane, status, reason, attempts, nextAttemptAt: at });
     }
     if (kind === 'dead') this.#events.dead(this.#webhook, 1);
-    if (!opened) return;
-    this.#backlog.holdAll();
-    this.relieve();
-    this.#events.failing(this.#webhook, reason);
   }
 
   /** Never without what is before it in its lane: it would be taken for the first, and sent before that. */

@@ -14,6 +14,8 @@ export interface WebhookTable {
   recovered(webhookId: string): Promise<boolean>;
   /** @returns how many waiting deliveries were dropped */
   disable(webhookId: string, reason: string): Promise<number>;
+  /** Of a disabled one. @returns how many waiting deliveries were dropped */
+  dropWaiting(webhookId: string): Promise<number>;
 }
 
 export interface RegistryEvents {
@@ -95,23 +97,35 @@ export class Registry {
     return this.#table.failing(webhook.id, failure);
   }
 
-  /** 410: nothing more goes there, and what waits is dropped. Tried until the row says so, or is saved by someone. */
+  /**
+   * 410: nothing more goes there, and what waits is dropped once the row says so. Until then it is stored with what comes,
+   * because the row may be saved by someone first, who gets all of it.
+   */
   async gone(webhook: Webhook, reason: string): Promise<void> {
-    if (this.#webhooks.get(webhook.id)?.enabled !== true) return;
+    if (this.#webhooks.get(webhook.id)?.verified !== true) return;
     const { signal } = this.#forgotten;
+    const pending = { ...webhook, verified: false, awaited: true };
+    this.#set(pending);
+    let dropped: number | null = null;
+    for (let pause = 100; dropped === null && this.#webhooks.get(webhook.id) === pending; pause = Math.min(pause * 2, 5_000)) {
+      dropped = await this.#table.disable(webhook.id, reason).catch(async (error: unknown) => {
+        this.#events.fault(webhook, errorMessage(error));
+        await delay(pause, signal);
+        return null;
+      });
+    }
+    if (dropped === null) return;
+    // Saved by someone at the same time: the row says what came of the two.
+    if (this.#webhooks.get(webhook.id) !== pending) return this.load();
     const disabled = { ...webhook, enabled: false };
     this.#webhooks.set(webhook.id, disabled);
     const unwritten = (await this.#dispatcher.endpoint(webhook.id)?.discard(disabled)) ?? 0;
-    for (let pause = 100; this.#webhooks.get(webhook.id) === disabled; pause = Math.min(pause * 2, 5_000)) {
-      try {
-        const dropped = await this.#table.disable(webhook.id, reason);
-        this.#events.disabled(webhook, reason, dropped + unwritten);
-        return;
-      } catch (error) {
-        this.#events.fault(webhook, errorMessage(error));
-        await delay(pause, signal);
-      }
-    }
+    // What was being written has its row by now.
+    const late = await this.#table.dropWaiting(webhook.id).catch((error: unknown) => {
+      this.#events.fault(webhook, errorMessage(error));
+      return 0;
+    });
+    this.#events.disabled(webhook, reason, dropped + unwritten + late);
   }
 
   close(): void {

@@ -119,6 +119,17 @@ export class WebhookStore {
     });
   }
 
+  /** What was being written when the endpoint was disabled. @returns how many that were */
+  async dropWaiting(webhookId: string): Promise<number> {
+    return this.#term.transaction(async (client) => {
+      const dropped = await client.query(
+        `DELETE FROM slackchat_bridge.deliveries WHERE webhook_id = $1 AND status = 'waiting' AND EXISTS (SELECT FROM slackchat_bridge.webhooks w WHERE w.id = $1 AND NOT w.enabled)`,
+        [webhookId],
+      );
+      return dropped.rowCount ?? 0;
+    });
+  }
+
   #own(sql: string, values: readonly unknown[]): Promise<boolean> {
     return this.#term.transaction(async (client) => {
       await client.query(OWN_WRITE);

@@ -245,6 +245,22 @@ test('a 410 that cannot be noted at first is noted later, and nothing is sent th
   expect(await count(scene)).toBe(0);
 });
 
+test('what waits at a 410 that could not be noted yet is for who saves the row: all of it is sent', async () => {
+  const scene = await runningScene();
+  const { db, hook, bridge } = scene;
+  hook.respond = () => ({ status: 410 });
+  await db.query('ALTER TABLE slackchat_bridge.webhooks ADD CONSTRAINT not_now CHECK (enabled)');
+  await say(scene, 'a');
+  await bridge.waitForLog(({ reason }) => String(reason).includes('not_now'));
+  await say(scene, 'b');
+  await waitConfirmed(db);
+  hook.respond = () => ({ status: 200 });
+  await db.query('UPDATE slackchat_bridge.webhooks SET enabled = true');
+  // The one that was answered so too.
+  await eventually(() => expect(hook.notifications.map(({ body }) => body.message?.content).toSorted()).toEqual(['a', 'a', 'b']));
+  await waitForCount(scene, 0);
+});
+
 test('a dead delivery that comes again from the stream does not leave what follows it without a time', async () => {
   const db = await createDatabase();
   onTestFinished(async () => db.drop());
