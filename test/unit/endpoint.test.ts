@@ -19,7 +19,7 @@ function note(name: string, lsn: bigint): Note {
 }
 
 /** An endpoint whose receiver answers nothing yet, and what it parks, in order. */
-async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; parked: string[]; permitted: { now: boolean } }> {
+async function hangingEndpoint(maxInFlight = 8): Promise<{ endpoint: Endpoint; hook: Receiver; parked: string[]; permitted: { now: boolean } }> {
   const hook = await startReceiver();
   const gate = closedGate();
   hook.respond = () => ({ status: 200, delayUntil: gate.opened });
@@ -34,7 +34,7 @@ async function hangingEndpoint(): Promise<{ endpoint: Endpoint; hook: Receiver; 
   };
   const webhook: Webhook = {
     id: '1', endpoint: hook.url, token: null, secret: null, chatTypes: null, updateTypes: null,
-    ordering: 'message', conflate: false, maxInFlight: 8, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null, completeSince: null,
+    ordering: 'message', conflate: false, maxInFlight, enabled: true, verified: true, failureNoted: false, awaited: false, deliverFrom: null, completeSince: null,
   };
   const permitted = { now: true };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
@@ -79,4 +79,39 @@ test('no request is begun while another instance may lead; what waited goes as s
   endpoint.lookAgain();
   expect([endpoint.inFlight, endpoint.queued]).toEqual([2, 0]);
   await hook.waitForNotifications(2);
+});
+
+test('a replay goes when nothing else can, but for what is behind it in its lane, which goes with it', async () => {
+  const { endpoint, hook } = await hangingEndpoint(1);
+  const gates = [closedGate(), closedGate()];
+  let begun = 0;
+  // The first and the second are held until more waits.
+  hook.respond = () => ({ status: 200, delayUntil: gates[begun++]?.opened ?? Promise.resolve() });
+  const again = (name: string, lsn: bigint, lane: string): void => endpoint.accept({ ...note(name, lsn), replay: true }, lane, null, nothing);
+  for (const [index, lane] of ['a', 'b', 'c', 'd'].entries()) again(`replay ${lane}`, BigInt(index + 1), lane);
+  await hook.waitForNotifications(1);
+  endpoint.accept(note('live', 5n), 'e', 0, nothing);
+  endpoint.accept(note('live c', 6n), 'c', 0, nothing);
+  gates[0]?.open();
+  await hook.waitForNotifications(2);
+  endpoint.accept(note('later', 7n), 'f', 0, nothing);
+  gates[1]?.open();
+  await hook.waitForNotifications(7);
+  expect(hook.notifications.map(({ headers }) => headers['webhook-id'])).toEqual(['replay a', 'live', 'replay c', 'later', 'live c', 'replay b', 'replay d']);
+});
+
+test('replays that wait for long behind what is live are parked, and nothing else is', async () => {
+  const { endpoint, hook, parked } = await hangingEndpoint(1);
+  const gate = closedGate();
+  hook.respond = (request) => ({ status: 200, delayUntil: request.headers['webhook-id'] === 'first' ? gate.opened : Promise.resolve() });
+  endpoint.accept(note('first', 1n), 'a', 0, nothing);
+  await hook.waitForNotifications(1);
+  endpoint.accept({ ...note('replay', 2n), replay: true }, 'b', null, nothing);
+  endpoint.sweep(1_500);
+  endpoint.accept(note('live', 3n), 'c', 0, nothing);
+  endpoint.sweep(600);
+  await eventually(() => expect(parked).toContain('replay'));
+  gate.open();
+  await hook.waitFor(({ headers }) => headers['webhook-id'] === 'live');
+  expect(parked.filter((name) => name !== 'first')).toEqual(['replay']);
 });
