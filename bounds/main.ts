@@ -13,7 +13,7 @@ const USAGE = `npm run bounds -- [strain …] [--scale 1]
 
 Puts the bridge under one strain after the other, each with a process and a database of its own, and prints the most
 memory that it had (peak RSS). Exit status 1 when that is more than ${BASE_MB} MB and MAX_BUFFER_MB (${BUFFER_MB}), and what
-one row of 10 MB (60 MB) or connections to many endpoints (0.15 MB each) take where the strain is that.
+one row of 10 MB (60 MB) or many endpoints (0.01 MB each) take where the strain is that.
 
   --scale <n>   parts of the whole size: 10 is a tenth
 `;

@@ -55,6 +55,9 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
+/** What is known of one endpoint, and what was of it and is not collected yet. */
+const ENDPOINT_MB = 0.01;
+
 const TEXT = 'A message as people write them, some words long.';
 
 export const STRAINS: Readonly<Record<string, Strain>> = {
@@ -111,8 +114,7 @@ export const STRAINS: Readonly<Record<string, Strain>> = {
   },
   endpoints: {
     name: (size) => `${number(size(10_000))} endpoints, 20 messages to each`,
-    // Connections.
-    more: (size) => size(10_000) * 0.15,
+    more: (size) => size(10_000) * ENDPOINT_MB,
     async run(scene) {
       const count = scene.size(10_000);
       await scene.register(Array.from({ length: count }, (_item, index) => ({ url: scene.receiver.url(`/count/${index}`) })));
@@ -140,6 +142,7 @@ export const STRAINS: Readonly<Record<string, Strain>> = {
   },
   idle: {
     name: (size) => `${number(size(10_000))} endpoints, ${number(size(1_000_000))} parked deliveries of a tenth of them that are not due, nothing to do`,
+    more: (size) => size(10_000) * ENDPOINT_MB,
     async run(scene) {
       const [endpoints, waiting] = [scene.size(10_000), scene.size(1_000_000)];
       await scene.register(Array.from({ length: endpoints }, (_item, index) => ({ url: scene.receiver.url(`/count/${index}`) })));
