@@ -139,7 +139,7 @@ export class Intake {
       const outputs = await this.#rooms.shaper.shape(pass.shaping, signal.aborted ? Number.POSITIVE_INFINITY : performance.now());
       if (generation !== this.#generation) return;
       for (const output of outputs) {
-        if (this.#rooms.dispatcher.crowded) await this.#rooms.dispatcher.room(signal);
+        if (this.#rooms.dispatcher.full) await this.#rooms.dispatcher.room(signal);
         if (generation !== this.#generation) return;
         this.#put(output);
         this.#done += 1;

@@ -9,16 +9,12 @@ import type { EndpointOptions } from './endpoint-options.js';
 import type { Parking } from './parking.js';
 import { Permit, TICK_MS } from './permit.js';
 
-/**
- * Every endpoint has so many waiting in memory: nothing more is taken in until one has fewer. That keeps
- * them all busy, and what passes through is young enough for the cheap collections (38 µs of CPU a
- * delivery with 2,000, 32 with 200).
- */
-const BUSY = 128;
-/** More endpoints share what eight of them have: one process sends to all, and what waits for longer than two seconds is parked. */
-const BUSY_TOGETHER = 8 * BUSY;
-/** So many are not settled at all endpoints together: each notification more is taken in by itself. */
-const CROWD = 2 * BUSY_TOGETHER;
+/** Twice of what may be under way waits for a busy endpoint, so that nothing waits for longer than two answers take … */
+const BUSY_TIMES = 2;
+/** … and no more in any case: what passes through is young enough for the cheap collections (38 µs of CPU a delivery with 2,000, 32 with 200). */
+const MOST_WAITING = 128;
+/** More endpoints than four of these may have fewer waiting each: one process sends to all, and what waits for longer than two seconds is parked. */
+const WAITING_TOGETHER = 4 * MOST_WAITING;
 /** One endpoint has so many waiting in memory: nothing more is taken in until it has fewer, or is parked, though others wait for it. */
 const QUEUE_LIMIT = 2_000;
 /** Nothing has come back from such an endpoint for so long while others wait for it: what waits there is parked. */
@@ -51,8 +47,6 @@ export class Dispatcher {
   readonly #sweeper: NodeJS.Timeout;
   readonly #ticker: NodeJS.Timeout;
   #bytes = 0;
-  /** deliveries that are neither made nor parked */
-  #unsettled = 0;
   /** how many active endpoints there were of late */
   #active = 1;
   #waiters: (() => void)[] = [];
@@ -61,8 +55,8 @@ export class Dispatcher {
    * Nothing is sent before `resume`.
    * @param overloaded this process has had no time to spare since that was asked last
    */
-  constructor(options: Omit<EndpointOptions, 'permit'>, parking: Parking, events: EndpointEvents, maxBytes: number, overloaded: () => boolean = () => false) {
-    this.#options = { ...options, permit: this.#permit };
+  constructor(options: Omit<EndpointOptions, 'permit' | 'onRun'>, parking: Parking, events: EndpointEvents, maxBytes: number, overloaded: () => boolean = () => false) {
+    this.#options = { ...options, permit: this.#permit, onRun: (endpoint) => this.#ran(endpoint) };
     this.#parking = parking;
     this.#events = events;
     this.#maxBytes = maxBytes;
@@ -119,7 +113,6 @@ export class Dispatcher {
     let pending = 1;
     const settled = (): void => {
       pending -= 1;
-      this.#unsettled -= 1;
       this.#bytes -= DELIVERY_BYTES;
       if (pending > 0) return;
       this.#bytes -= bytes;
@@ -130,12 +123,10 @@ export class Dispatcher {
     const note = { notificationId, lsn, seq, channelId, messageId, updateType, repeated: foretold, replay, body };
     // How long a replay takes says nothing of what is live.
     const committedAt = replay ? null : notification.committedAt;
-    this.#unsettled += 1;
     this.#bytes += DELIVERY_BYTES;
     for (const endpoint of this.#endpoints.values()) {
       if (!endpoint.listening || !wants(endpoint.webhook, notification) || !only(endpoint.webhook)) continue;
       pending += 1;
-      this.#unsettled += 1;
       this.#bytes += DELIVERY_BYTES;
       const lane = laneOf(endpoint.webhook, notification);
       if (dead === undefined) endpoint.accept(note, lane, committedAt, settled);
@@ -154,14 +145,15 @@ export class Dispatcher {
     };
   }
 
-  /** Before another notification is taken in, `room` is to be asked. */
-  get crowded(): boolean {
-    return this.#unsettled > CROWD || this.#overfull;
+  /** Nothing more is to be taken in before there is `room`. */
+  get full(): boolean {
+    const { stuck, busy, content } = this.#state();
+    return stuck || (busy && !content);
   }
 
-  /** Resolves when more may be taken in. */
+  /** Resolves when more may be taken in: once an endpoint has little left, so that it is not asked for each delivery. */
   async room(signal: AbortSignal): Promise<void> {
-    while (this.#full() && !signal.aborted) {
+    while (!this.#hasRoom() && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           signal.removeEventListener('abort', done);
@@ -227,28 +219,37 @@ export class Dispatcher {
     return this.#bytes > this.#maxBytes;
   }
 
-  /** So many wait for an endpoint that is busy. */
-  get #busy(): number {
-    return Math.min(BUSY, Math.ceil(BUSY_TOGETHER / this.#active));
-  }
-
   #lanesLimit(endpoints: number): number {
     return Math.min(LANES_OF_ONE, Math.max(LANES_OF_EACH, Math.floor(LANES_OF_ALL / Math.max(1, endpoints))));
   }
 
-  #full(): boolean {
-    if (this.#overfull) return true;
-    const limit = this.#busy;
-    // Without a look at each: there are not as many as would make all of them busy.
-    if (this.#unsettled <= limit) return false;
-    let busy = false;
-    let idle = false;
+  /** stuck: nothing can be taken in for any of them; of active ones, content: has enough, hungry: has little left */
+  #state(): { readonly stuck: boolean; readonly busy: boolean; readonly content: boolean; readonly hungry: boolean } {
+    let [stuck, busy, content, hungry] = [this.#overfull, false, false, false];
     for (const endpoint of this.#endpoints.values()) {
-      if (endpoint.live > QUEUE_LIMIT) return true;
-      if (endpoint.live > limit) busy = true;
-      else idle ||= endpoint.active;
+      stuck ||= endpoint.live > QUEUE_LIMIT;
+      const enough = this.#enough(endpoint);
+      if (endpoint.live > enough) busy = true;
+      else if (endpoint.active) {
+        content = true;
+        hungry ||= endpoint.live <= enough / 2;
+      }
     }
-    return busy && !idle;
+    return { stuck, busy, content, hungry };
+  }
+
+  /** So many may wait for it. */
+  #enough({ webhook }: Pick<Endpoint, 'webhook'>): number {
+    return Math.min(BUSY_TIMES * webhook.maxInFlight, MOST_WAITING, Math.ceil(WAITING_TOGETHER / this.#active));
+  }
+
+  #ran(endpoint: Pick<Endpoint, 'live' | 'webhook'>): void {
+    if (this.#waiters.length > 0 && endpoint.live <= this.#enough(endpoint) / 2) this.#wakeWaiters();
+  }
+
+  #hasRoom(): boolean {
+    const { stuck, busy, hungry } = this.#state();
+    return !stuck && (!busy || hungry);
   }
 
   #sweep(): void {
@@ -257,8 +258,7 @@ export class Dispatcher {
     const all = [...this.#endpoints.values()];
     const active = all.filter((endpoint) => endpoint.active);
     this.#active = Math.max(1, active.length);
-    const limit = this.#busy;
-    const othersWait = active.some((endpoint) => endpoint.live <= limit);
+    const othersWait = active.some((endpoint) => endpoint.live <= this.#enough(endpoint));
     for (const endpoint of all) {
       endpoint.sweep(ms);
       // Rather rows than memory. What answers, if slowly, is parked when it has waited for long (`sweep`).
@@ -269,7 +269,7 @@ export class Dispatcher {
   }
 
   #wakeWaiters(): void {
-    if (this.#waiters.length === 0 || this.#full()) return;
+    if (this.#waiters.length === 0 || !this.#hasRoom()) return;
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const resolve of waiters) resolve();

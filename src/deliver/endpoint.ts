@@ -272,6 +272,7 @@ export class Endpoint {
       this.#send(delivery);
     }
     this.#backlog.refill();
+    this.#options.onRun(this);
   }
 
   /** How many requests may be under way. */

@@ -65,7 +65,7 @@ async function scene(endpoints: number, overloaded: () => boolean): Promise<Scen
 async function takenIn({ dispatcher, deliver }: Scene, limit: number): Promise<number> {
   const stop = new AbortController();
   for (let taken = 0; taken < limit; taken += 1) {
-    if (dispatcher.crowded) {
+    if (dispatcher.full) {
       let room = false;
       dispatcher.room(stop.signal).then(() => { room = true; }, nothing);
       await vi.advanceTimersByTimeAsync(0);

@@ -38,7 +38,7 @@ async function hangingEndpoint(maxInFlight = 8): Promise<{ endpoint: Endpoint; h
   };
   const permitted = { now: true };
   const egress = new Egress({ mode: 'private', allow: [], deny: [] });
-  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 10_000, egress), token: 't', userAgent: 'u', shard: null, stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now } };
+  const options = { timing: { baseMs: 1_000, maxMs: 1_000, maxAgeMs: 1e9 }, timeoutMs: 10_000, connect: (endpoint: string, connections: number) => new EndpointClient(endpoint, connections, 10_000, egress), token: 't', userAgent: 'u', shard: null, stream: { repeatedBefore: () => 0n, storedBefore: () => 0n, next: () => 0n }, allowance: new Allowance(1e6, 1e6, 1e6), permit: { holds: () => permitted.now }, onRun: () => undefined };
   const endpoint = new Endpoint(webhook, options, parking, events, []);
   onTestFinished(async () => {
     await endpoint.abandon();
