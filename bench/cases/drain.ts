@@ -23,8 +23,8 @@ export async function drains(bench: Bench): Promise<readonly Section[]> {
         for (const contender of ['bare', 'contract', 'ours'] as const) await run(contender, count);
         if (bench.onlyOurs) continue;
         // They are slow: fewer will do.
-        await run('naive', bench.size(10_000, 2_000));
-        const jobs = bench.size(20_000, 4_000);
+        await run('naive', bench.size(5_000, 2_000));
+        const jobs = bench.size(10_000, 4_000);
         table.add('outbox', { events: jobs, ...(await outbox(bench, jobs)) });
       }
     });
@@ -56,7 +56,7 @@ async function outbox(bench: Bench, count: number): Promise<Drained> {
 
 /** (b) Reactions on messages that are there: each event reads a message and its children. */
 export async function reactions(bench: Bench): Promise<readonly Section[]> {
-  const count = bench.size(50_000, 10_000);
+  const count = bench.size(30_000, 10_000);
   const table = new Table();
   await bench.stage.withDatabase(async (database) => {
     const endpoint = bench.receiver.url('/count');

@@ -6,7 +6,7 @@ import type { Endpoint } from '../stage.js';
 
 /** (e) Many endpoints: what a delivery costs. */
 export async function fanout(bench: Bench): Promise<readonly Section[]> {
-  const deliveries = bench.size(100_000, 40_000);
+  const deliveries = bench.size(60_000, 40_000);
   const table = new Table();
   const rowOf = (contender: Contender, count: number): string => `${contender}, ${count} endpoint${count === 1 ? '' : 's'}`;
   for (let round = 0; round < bench.rounds; round += 1) {
@@ -44,7 +44,7 @@ export async function fanout(bench: Bench): Promise<readonly Section[]> {
 /** (f) A dead and a hanging endpoint beside a healthy one. */
 export async function faults(bench: Bench): Promise<readonly Section[]> {
   const count = bench.size(50_000, 10_000);
-  const load = { count: bench.size(10_000, 3_000), perSecond: 1_000, channels: 10 };
+  const load = { count: bench.size(5_000, 3_000), perSecond: 1_000, channels: 10 };
   const table = new Table();
   const live = new Table();
   const healthy: Endpoint = { url: bench.receiver.url('/count') };

@@ -51,7 +51,7 @@ class Absent {
  * reactions, every third corrected, every twentieth deleted. Nobody waits an hour for it here: what counts is what waits.
  */
 export async function outage(bench: Bench): Promise<readonly Section[]> {
-  const messages = bench.size(600, 60);
+  const messages = bench.size(300, 60);
   const table = new Table();
   for (let round = 0; round < bench.rounds; round += 1) {
     await bench.stage.withDatabase(async (database) => {

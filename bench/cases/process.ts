@@ -44,7 +44,7 @@ async function written(database: BenchDatabase): Promise<Written> {
 
 /** (i) Nothing to do, and the happy path: what the database is made to write. */
 export async function idle(bench: Bench): Promise<readonly Section[]> {
-  const seconds = bench.size(30, 10);
+  const seconds = bench.size(20, 10);
   const count = bench.size(20_000, 5_000);
   const table = new Table();
   for (let round = 0; round < bench.rounds; round += 1) {

@@ -17,7 +17,7 @@ const TICKS_PER_SECOND = 100;
  */
 export async function shards(bench: Bench): Promise<readonly Section[]> {
   const table = new Table();
-  const each = bench.size(50_000, 20_000);
+  const each = bench.size(30_000, 20_000);
   for (let round = 0; round < bench.rounds; round += 1) {
     for (const shardCount of COUNTS) {
       await bench.stage.withDatabase(async (database) => {
