@@ -37,6 +37,8 @@ export class Garbage {
 const LOOK_MS = 500;
 /** Of what was in use after the last collection: so much more, and the next one comes. */
 const PRESSED_PERCENT = 20;
+/** So long it must have had no more than it should. Collected a moment ago, it has less for the moment. */
+const CALM_MS = 60_000;
 
 /**
  * The collector lets a process grow to several times of what is in use, where the machine has memory: the connections
@@ -47,17 +49,20 @@ export class Pressure {
   readonly #bytes: number;
   readonly #resident: () => number;
   readonly #grow: (percent: number) => void;
+  readonly #collect: () => void;
   #timer: NodeJS.Timeout | null = null;
   #pressed = false;
+  #overAt = 0;
 
   /**
    * @param bytes so much it should have
    * @param grow sets by how much the heap may grow before it is collected; 0: as V8 thinks best
    */
-  constructor(bytes: number, resident = (): number => process.memoryUsage.rss(), grow = (percent: number): void => setFlagsFromString(`--heap-growing-percent=${percent}`)) {
+  constructor(bytes: number, resident = (): number => process.memoryUsage.rss(), grow = (percent: number): void => setFlagsFromString(`--heap-growing-percent=${percent}`), collect = collector()) {
     this.#bytes = bytes;
     this.#resident = resident;
     this.#grow = grow;
+    this.#collect = collect;
   }
 
   start(): void {
@@ -68,11 +73,18 @@ export class Pressure {
     if (this.#timer !== null) clearInterval(this.#timer);
   }
 
-  look(): void {
-    const pressed = this.#resident() > this.#bytes;
-    if (pressed === this.#pressed) return;
-    this.#pressed = pressed;
-    this.#grow(pressed ? PRESSED_PERCENT : 0);
+  look(now = performance.now()): void {
+    if (this.#resident() > this.#bytes) {
+      this.#overAt = now;
+      if (this.#pressed) return;
+      this.#pressed = true;
+      this.#grow(PRESSED_PERCENT);
+      // By how much it may grow now was decided at the last collection.
+      this.#collect();
+    } else if (this.#pressed && now - this.#overAt > CALM_MS) {
+      this.#pressed = false;
+      this.#grow(0);
+    }
   }
 }
 

@@ -38,15 +38,15 @@ test('memory that large texts took is given back', async () => {
   expect(peak).toBeLessThan(150_000_000);
 });
 
-test('the collector comes sooner while the process has more than it should, and as ever when it has not', () => {
+test('the collector comes at once and then sooner while the process has more than it should, and as ever when it has not for a minute', () => {
   let resident = 0;
-  const said: number[] = [];
-  const pressure = new Pressure(200, () => resident, (percent) => said.push(percent));
-  for (const now of [100, 300, 400, 250, 150, 100, 300]) {
+  const said: (number | 'collect')[] = [];
+  const pressure = new Pressure(200, () => resident, (percent) => said.push(percent), () => said.push('collect'));
+  for (const [seconds, now] of [[0, 100], [1, 300], [2, 100], [30, 300], [60, 150], [89, 150], [91, 150], [92, 300]] as const) {
     resident = now;
-    pressure.look();
+    pressure.look(seconds * 1_000);
   }
-  expect(said).toEqual([20, 0, 20]);
+  expect(said).toEqual([20, 'collect', 0, 20, 'collect']);
 });
 
 test('V8 has the setting by which it comes sooner', async () => {
