@@ -64,7 +64,8 @@ async function answer(parking: Parking, one: Call, begin: number): Promise<unkno
     }
     case 'next': {
       const at = await parking.nextDueAt('1', { lanes: [], whileRepeating: false, yielding: one.yielding });
-      return at === null ? null : Math.round((at - begin) / FAR_MS);
+        // Never -0, which is not equal to 0 here.
+        return at === null ? null : Math.round((at - begin) / FAR_MS) + 0;
     }
     case 'lanes': {
       const lanes = await parking.lanes('1', ALL);
