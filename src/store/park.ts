@@ -75,9 +75,9 @@ export async function insertParked(client: Pick<pg.ClientBase, 'query'>, webhook
   await client.query({
     name: 'park_again',
     text: `
-      UPDATE slackchat_bridge.deliveries d SET body = p.body FROM unnest($2::text[], $3::text[]) AS p(notification_id, body)
-       WHERE d.webhook_id = $1 AND d.notification_id = p.notification_id AND d.status = 'waiting' AND d.body <> p.body`,
-    values: [webhookId, deliveries.map((d) => d.notificationId), deliveries.map((d) => d.body)],
+      UPDATE slackchat_bridge.deliveries d SET body = p.body FROM unnest($2::text[], $3::text[], $4::text[]) AS p(notification_id, lane, body)
+       WHERE d.webhook_id = $1 AND d.notification_id = p.notification_id AND d.status = 'waiting' AND d.lane = p.lane AND d.body <> p.body`,
+    values: [webhookId, deliveries.map((d) => d.notificationId), deliveries.map((d) => d.lane), deliveries.map((d) => d.body)],
   });
   return deliveries.map((d) => d.lane);
 }

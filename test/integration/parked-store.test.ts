@@ -153,6 +153,18 @@ test('what is parked again is told as it was read last, and keeps its time', asy
   ]);
 });
 
+test('what is parked again for another lane, because its message has moved, leaves its row as it is', async () => {
+  const db = await ownSchema();
+  const { term, parked } = instance(db);
+  await term.take();
+  await parked.park('1', [{ ...row('n1', 1n, '{"channel":"a"}'), lane: 'channel:a' }]);
+  await parked.park('1', [{ ...row('n1', 1n, '{"channel":"b"}'), lane: 'channel:b' }, { ...row('n2', 2n), lane: 'channel:b' }]);
+  expect(await db.query('SELECT notification_id AS id, lane, body FROM slackchat_bridge.deliveries ORDER BY 1')).toEqual([
+    { id: 'n1', lane: 'channel:a', body: '{"channel":"a"}' },
+    { id: 'n2', lane: 'channel:b', body: '{}' },
+  ]);
+});
+
 test('of commits that the stream brings once more nothing is due before it has brought them; what they wait behind is, and so is what is of another server', async () => {
   const db = await ownSchema();
   const one = instance(db);

@@ -71,7 +71,7 @@ export class DeliveryRows {
       const key = `${webhookId} ${note.notificationId}`;
       const known = this.#rows.get(key);
       if (known === undefined) this.#rows.set(key, { ...note, id: (this.#ids += 1), createdAt: Date.now(), yields: note.replay, status: note.dead ? 'dead' : 'waiting' });
-      else if (known.status === 'waiting') known.body = note.body;
+      else if (known.status === 'waiting' && known.lane === note.lane) known.body = note.body;
     }
     const hurried = new Set(notes.flatMap(({ dead, replay, lane }) => (dead || replay ? [] : [lane])));
     for (const row of this.#waiting(webhookId)) if (hurried.has(row.lane)) row.yields = false;
