@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { startPostgres } from '../../src/demo/postgres.js';
 import { insertMessage } from '../support/chat.js';
 import { createDatabase } from '../support/database.js';
 import { eventually } from '../support/eventually.js';
@@ -187,7 +188,10 @@ test('wrong usage ends with status 2', async () => {
 });
 
 test('whoever holds a lock on the tables for long, every command ends by itself, and says why', { timeout: 120_000 }, async () => {
-  const { db, env } = await createScene();
+  // Of its own: on the server that all share, no slot could be made while it holds the lock.
+  const server = await startPostgres();
+  onTestFinished(async () => server.dispose());
+  const { db, env } = await createScene({ serverUrl: server.url() });
   expect((await runCommand(env, ['setup'])).code).toBe(0);
   const holder = await db.pool.connect();
   await holder.query('BEGIN');
